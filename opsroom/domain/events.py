@@ -1,0 +1,56 @@
+"""Events: the append-only facts of a run, and the hash chain that ties them together.
+
+An event's hash is SHA-256, in lower-case hex, over the canonical JSON (RFC 8785) of all its other fields; its
+`prev_hash` is the hash of the event before, 64 zeros for the first. The database computes it (`private.event_hash`);
+this computes it again from what was exported, so that a changed, cut out or reordered event shows.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Literal
+
+import rfc8785
+from pydantic import BaseModel, ConfigDict
+
+Level = Literal["debug", "info", "warn", "error"]
+WorkerEventType = Literal["step.started", "step.finished", "step.skipped", "output", "log", "truncated", "metric"]
+
+FIRST_PREV_HASH: Final = "0" * 64
+MAX_MESSAGE_BYTES: Final = 64 * 1024
+"""The longest message of one event; output is cut into chunks of whole lines below it."""
+
+
+class Event(BaseModel):
+    """One event as exported: `at` is UTC with six digits, `2026-11-24T00:13:49.614000Z`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    run_id: str
+    seq: int
+    at: str
+    type: str
+    step: str | None
+    level: Level
+    message: str
+    data: Mapping[str, Any]
+    prev_hash: str
+    hash: str
+
+
+def event_hash(event: Event) -> str:
+    """The hash that `event` must carry."""
+    return hashlib.sha256(rfc8785.dumps(event.model_dump(exclude={"hash"}))).hexdigest()
+
+
+def first_break(events: Iterable[Event]) -> str | None:
+    """What is wrong with a run's whole chain, named at the first event that does not hold; None when it holds."""
+    previous, expected = FIRST_PREV_HASH, 1
+    for event in events:
+        if event.seq != expected:
+            return f"event {expected} is missing: the next one is numbered {event.seq}"
+        if event.prev_hash != previous:
+            return f"event {event.seq} does not follow from the one before it"
+        if event.hash != event_hash(event):
+            return f"event {event.seq} was changed: its hash does not match its content"
+        previous, expected = event.hash, expected + 1
+    return None

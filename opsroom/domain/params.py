@@ -1,0 +1,178 @@
+"""Params: strict JSON Schema 2020-12, in the subset that the database validates too (`private.validate_json`).
+
+The database has the last word; this gives forms and the command line the same answer before they ask it. Both refuse
+unknown keys. The subset is closed: a template that uses another keyword is refused when it is saved, so the two can
+not drift apart unseen.
+"""
+
+import datetime as dt
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, cast
+
+from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema.exceptions import ValidationError
+
+from opsroom.domain.errors import FieldError
+
+KEYWORDS: Final[frozenset[str]] = frozenset(
+    {
+        "type",
+        "title",
+        "description",
+        "default",
+        "examples",
+        "enum",
+        "const",
+        "pattern",
+        "minLength",
+        "maxLength",
+        "format",
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "multipleOf",
+        "items",
+        "minItems",
+        "maxItems",
+        "uniqueItems",
+        "properties",
+        "required",
+        "additionalProperties",
+    }
+)
+"""The keywords a params schema may use."""
+
+FORMATS: Final[tuple[str, ...]] = ("date-time", "date", "email", "uri", "uuid", "secret-ref", "multiline")
+"""`secret-ref` names a secret of the worker's environment; `multiline` is a hint to forms and checks nothing."""
+
+MAX_BYTES: Final = 256 * 1024
+"""The largest params object, as JSON text in UTF-8 bytes."""
+
+_checker = FormatChecker(formats=())
+
+
+@_checker.checks("date-time")
+def _is_date_time(value: object) -> bool:
+    if not isinstance(value, str):
+        return True
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", value):
+        return False
+    try:
+        dt.datetime.fromisoformat(value.upper())
+    except ValueError:
+        return False
+    return True
+
+
+@_checker.checks("date")
+def _is_date(value: object) -> bool:
+    if not isinstance(value, str):
+        return True
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+        return False
+    try:
+        dt.date.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _matches(pattern: str) -> Callable[[object], bool]:
+    return lambda value: not isinstance(value, str) or re.fullmatch(pattern, value) is not None
+
+
+_checker.checks("email")(_matches(r"[^@\s]+@[^@\s]+\.[^@\s]+"))
+_checker.checks("uri")(_matches(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s]+"))
+_checker.checks("uuid")(_matches(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"))
+_checker.checks("secret-ref")(_matches(r"[A-Z][A-Z0-9_]{0,62}"))
+
+
+def closed(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """`schema` with every object in it closed: keys it does not name are refused."""
+    result = dict(schema)
+    if "properties" in result or result.get("type") == "object":
+        result["additionalProperties"] = False
+        result["properties"] = {name: closed(sub) for name, sub in result.get("properties", {}).items()}
+    if isinstance(result.get("items"), Mapping):
+        result["items"] = closed(result["items"])
+    return result
+
+
+def with_defaults(schema: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
+    """`params` with the schema's top-level defaults where the key is absent, as `create_run` stores them."""
+    defaults = {n: s["default"] for n, s in schema.get("properties", {}).items() if "default" in s}
+    return {**defaults, **params}
+
+
+def validate(schema: Mapping[str, Any], params: Mapping[str, Any]) -> list[FieldError]:
+    """All that is wrong with `params`, field by field; empty when a run may be created with them."""
+    if nul := _nul_path(params):
+        return [FieldError(path=nul, code="pattern", message="contains a NUL character; remove it")]
+    validator = Draft202012Validator(closed({"type": "object", **schema}), format_checker=_checker)
+    errors = cast(Iterable[ValidationError], validator.iter_errors(with_defaults(schema, params)))  # pyright: ignore[reportUnknownMemberType]
+    found = [item for error in errors for item in _describe(error)]
+    return sorted(found, key=lambda item: (item.path, item.code))
+
+
+def _nul_path(value: Any, path: str = "") -> str | None:
+    if isinstance(value, str):
+        return path or "/" if "\x00" in value else None
+    pairs: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, Mapping):
+        pairs = cast(Mapping[Any, Any], value).items()
+    elif isinstance(value, list):
+        pairs = enumerate(cast(list[Any], value))
+    for key, item in pairs:
+        if "\x00" in str(key):
+            return path or "/"
+        if found := _nul_path(item, f"{path}/{_escape(str(key))}"):
+            return found
+    return None
+
+
+def _escape(token: str) -> str:
+    return token.replace("~", "~0").replace("/", "~1")
+
+
+def _describe(error: ValidationError) -> list[FieldError]:
+    path = "".join(f"/{_escape(str(part))}" for part in error.absolute_path)
+    rule, expected = str(error.validator), cast(Any, error.validator_value)
+    instance, schema = cast(Any, error.instance), cast(dict[str, Any], error.schema)
+    if rule == "required":
+        missing: list[str] = [name for name in expected if name not in instance]
+        return [FieldError(path=f"{path}/{_escape(name)}", code=rule, message="is required") for name in missing]
+    if rule == "additionalProperties":
+        known: dict[str, Any] = schema.get("properties", {})
+        extra: list[str] = [name for name in instance if name not in known]
+        message = f"is not known here; known: {', '.join(known) or 'none'}"
+        return [FieldError(path=f"{path}/{_escape(name)}", code="additional", message=message) for name in extra]
+    return [FieldError(path=path, code=rule, message=_message(rule, expected))]
+
+
+_MESSAGES: Final = {
+    "const": "must be {0}",
+    "pattern": "must match {0}",
+    "format": "must be a valid {0}",
+    "minLength": "must have at least {0} character(s)",
+    "maxLength": "must have at most {0} character(s)",
+    "minimum": "must be at least {0}",
+    "maximum": "must be at most {0}",
+    "exclusiveMinimum": "must be more than {0}",
+    "exclusiveMaximum": "must be less than {0}",
+    "multipleOf": "must be a multiple of {0}",
+    "minItems": "must have at least {0} item(s)",
+    "maxItems": "must have at most {0} item(s)",
+    "uniqueItems": "must not repeat an item",
+}
+
+
+def _message(rule: str, expected: Any) -> str:
+    match rule:
+        case "type":
+            return f"must be of type {expected if isinstance(expected, str) else ' or '.join(expected)}"
+        case "enum":
+            return f"must be one of {', '.join(map(str, expected))}"
+        case _:
+            return _MESSAGES.get(rule, f"breaks the rule {rule}: {{0}}").format(expected)

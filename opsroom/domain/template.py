@@ -1,0 +1,147 @@
+"""Templates: the definition of a runbook, strict and typed.
+
+A definition is written as YAML in `templates/` or sent as JSON to `save_template`; the database stores the JSON, numbers
+the version and pins it by the SHA-256 of its canonical JSON (RFC 8785). `docs/templates.md` describes every key.
+"""
+
+import hashlib
+import json
+from typing import Annotated, Any, Final, Literal, Self
+
+import rfc8785
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from opsroom.domain.errors import FieldError, InvalidTemplate
+from opsroom.domain.params import FORMATS, KEYWORDS
+
+StepKind = Literal["shell", "http", "sql", "spec_kit"]
+ArtifactKind = Literal["file", "markdown", "json", "link", "diff", "image", "html", "archive"]
+Risk = Literal["info", "warn", "block"]
+RetryOn = Literal["failed", "lost", "timed_out"]
+
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
+StepId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+SecretName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,62}$")]
+Seconds = Annotated[int, Field(ge=1, le=7 * 24 * 3600)]
+
+MAX_STEPS: Final = 100
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+
+
+class ArtifactRule(_Strict):
+    """Files of the run's working directory that a step leaves behind: `path` is a glob relative to it."""
+
+    path: Annotated[str, Field(min_length=1, max_length=256)]
+    kind: ArtifactKind | None = None
+    required: bool = True
+
+
+class Retry(_Strict):
+    """When a run that ended gets a successor of itself; `attempts` counts the first run too."""
+
+    attempts: Annotated[int, Field(ge=1, le=20)] = 1
+    on: tuple[RetryOn, ...] = ()
+    backoff_seconds: Annotated[int, Field(ge=0, le=3600)] = 5
+
+
+class StepDefinition(_Strict):
+    id: StepId
+    title: Annotated[str, Field(min_length=1, max_length=120)]
+    kind: StepKind
+    needs: tuple[StepId, ...] = ()
+    timeout_seconds: Seconds = 600
+    inputs: Annotated[dict[str, Any], Field(alias="with")] = {}
+    artifacts: tuple[ArtifactRule, ...] = ()
+    required: bool = True
+
+
+class Template(_Strict):
+    slug: Slug
+    title: Annotated[str, Field(min_length=1, max_length=120)]
+    description: Annotated[str, Field(max_length=4000)] = ""
+    risk: Risk = "info"
+    params: dict[str, Any] = {}
+    timeout_seconds: Seconds = 3600
+    lease_seconds: Annotated[int, Field(ge=5, le=3600)] = 30
+    queue_timeout_seconds: Seconds | None = None
+    retry: Retry = Retry()
+    deterministic: bool = False
+    secrets: tuple[SecretName, ...] = ()
+    steps: Annotated[tuple[StepDefinition, ...], Field(min_length=1, max_length=MAX_STEPS)]
+
+    @model_validator(mode="after")
+    def _steps_form_a_graph(self) -> Self:
+        ids = [step.id for step in self.steps]
+        if repeated := {i for i in ids if ids.count(i) > 1}:
+            raise ValueError(f"step ids must be unique; repeated: {', '.join(sorted(repeated))}")
+        for step in self.steps:
+            if unknown := set(step.needs) - set(ids):
+                raise ValueError(f"step {step.id} needs a step that does not exist: {', '.join(sorted(unknown))}")
+        done: set[str] = set()
+        while ready := [s.id for s in self.steps if s.id not in done and done.issuperset(s.needs)]:
+            done.update(ready)
+        if cyclic := [i for i in ids if i not in done]:
+            raise ValueError(f"steps wait for each other in a circle: {', '.join(cyclic)}")
+        return self
+
+    @model_validator(mode="after")
+    def _params_stay_in_the_subset(self) -> Self:
+        _check_schema(self.params, "params", top=True)
+        return self
+
+    def spec(self) -> dict[str, Any]:
+        """The definition as JSON, as the database stores it: only what differs from the defaults."""
+        return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+
+def parse_yaml(text: str) -> Template:
+    """The template written in `text`. Raises InvalidTemplate with every finding at its path."""
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InvalidTemplate(f"the template is not valid YAML: {error}", hint="Correct the line named.") from error
+    return parse(value)
+
+
+def parse(value: Any) -> Template:
+    """The template that the JSON object `value` defines. Raises InvalidTemplate with every finding at its path."""
+    try:
+        return Template.model_validate_json(json.dumps(value, allow_nan=False))
+    except ValidationError as error:
+        fields = [
+            FieldError(path="".join(f"/{p}" for p in e["loc"]), code=e["type"], message=e["msg"])
+            for e in error.errors(include_url=False, include_context=False)
+        ]
+        summary = "; ".join(f"{f.path or '/'}: {f.message}" for f in fields[:5])
+        raise InvalidTemplate(
+            f"the template is not valid: {summary}", hint="See docs/templates.md for every key.", fields=fields
+        ) from error
+    except (TypeError, ValueError) as error:
+        raise InvalidTemplate(
+            f"the template is not JSON: {error}", hint="Use strings, numbers and booleans."
+        ) from error
+
+
+def digest(spec: dict[str, Any]) -> str:
+    """The digest that pins a version: SHA-256, lower-case hex, over the canonical JSON of its spec."""
+    return hashlib.sha256(rfc8785.dumps(spec)).hexdigest()
+
+
+def _check_schema(schema: Any, path: str, *, top: bool = False) -> None:
+    if not isinstance(schema, dict):
+        raise ValueError(f"{path} must be an object")
+    node: dict[str, Any] = schema  # pyright: ignore[reportUnknownVariableType]
+    if unknown := set(node) - KEYWORDS:
+        raise ValueError(f"{path} uses keywords outside of the subset: {', '.join(sorted(unknown))}")
+    if top and node.get("type", "object") != "object":
+        raise ValueError(f"{path} must describe an object")
+    if "format" in node and node["format"] not in FORMATS:
+        raise ValueError(f"{path} uses an unknown format: {node['format']}; known: {', '.join(FORMATS)}")
+    for name, sub in node.get("properties", {}).items():
+        _check_schema(sub, f"{path}.properties.{name}")
+    if "items" in node:
+        _check_schema(node["items"], f"{path}.items")
