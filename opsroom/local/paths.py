@@ -1,0 +1,137 @@
+"""Where the embedded stack keeps its state, and on which loopback ports it listens."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from opsroom.local.errors import NoPermission, PortBusy
+
+LOOPBACK = "127.0.0.1"
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class State:
+    """The folder `.opsroom/` and what lies in it. Nothing outside it is ever written."""
+
+    root: Path
+
+    @property
+    def secrets(self) -> Path:
+        return self.root / "secrets.json"
+
+    @property
+    def postgres(self) -> Path:
+        return self.root / "postgres"
+
+    @property
+    def storage(self) -> Path:
+        return self.root / "storage"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def run_file(self) -> Path:
+        return self.root / "run.json"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.root / "lock"
+
+    @property
+    def ui(self) -> Path:
+        return self.root / "ui"
+
+    @property
+    def deno(self) -> Path:
+        return self.root / "deno"
+
+    def create(self) -> None:
+        """Make the folder private to its owner.
+
+        Started by root, Postgres runs as another account and must pass *through* the folder: then it gets mode 711,
+        which lets others through but shows them nothing; everything inside stays 700 or 600.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            self.root.chmod(0o711 if os.geteuid() == 0 else 0o700)
+            for folder in (self.storage, self.logs, self.ui, self.deno):
+                folder.mkdir(exist_ok=True)
+                folder.chmod(0o700)
+        except PermissionError as error:
+            raise NoPermission(
+                f"Cannot write to {error.filename or self.root}: make it writable for this user, or set "
+                "OPSROOM_STATE_DIR to a folder that is."
+            ) from error
+        except FileExistsError as error:
+            raise NoPermission(f"{error.filename} is a file where a folder is needed: move it away.") from error
+
+
+def state_from_environment() -> State:
+    """`OPSROOM_STATE_DIR`, else `.opsroom` in the repository."""
+    return State(Path(os.environ.get("OPSROOM_STATE_DIR") or REPOSITORY / ".opsroom").absolute())
+
+
+@dataclass(frozen=True)
+class Ports:
+    ui: int = 3000
+    api: int = 54321
+    database: int = 54322
+    functions: int = 54323
+    worker: int = 54325
+
+
+_VARIABLES = {
+    "ui": "OPSROOM_UI_PORT",
+    "api": "OPSROOM_API_PORT",
+    "database": "OPSROOM_DB_PORT",
+    "functions": "OPSROOM_FUNCTIONS_PORT",
+    "worker": "OPSROOM_WORKER_PORT",
+}
+
+
+def ports_from_environment() -> Ports:
+    """The five ports; 0 in a variable means any free one."""
+    chosen: dict[str, int] = {}
+    for field, variable in _VARIABLES.items():
+        text = os.environ.get(variable)
+        if not text:
+            continue
+        if not text.isdecimal() or int(text) > 65535:
+            raise PortBusy(f"{variable}={text} is not a port number: use 0 to 65535.")
+        chosen[field] = int(text) or free_port()
+    return Ports(**chosen)
+
+
+def free_port() -> int:
+    """A port nobody listens on at this moment (it can be taken before it is used: the caller must report that)."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def require_free(port: int, what: str, variable: str) -> None:
+    """Raise `PortBusy` when something listens on `port` already."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError as error:
+            raise PortBusy(
+                f"Port {port} for {what} is taken by another program: stop that one, or choose another with {variable}."
+            ) from error
+
+
+def port_variable(field: str) -> str:
+    return _VARIABLES[field]
+
+
+def passable_by_others(path: Path) -> bool:
+    """Whether an account without rights of its own may walk to `path` (x for others on every folder above it)."""
+    return all(folder.stat().st_mode & stat.S_IXOTH for folder in path.resolve().parents)

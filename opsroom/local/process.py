@@ -1,0 +1,82 @@
+"""Child processes that die with us and can be told to stop by their pid."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent(sent: signal.Signals) -> Callable[[], None] | None:
+    """A `preexec_fn` that makes the kernel send `sent` to the child when this process is gone, even by SIGKILL.
+
+    Linux only (prctl(2), PR_SET_PDEATHSIG); elsewhere children are stopped by the orderly shutdown alone.
+    """
+    if not sys.platform.startswith("linux"):
+        return None
+    libc = ctypes.CDLL(None, use_errno=True)
+    parent = os.getpid()
+
+    def arrange() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, int(sent), 0, 0, 0)
+        if os.getppid() != parent:  # it died between fork and prctl
+            os._exit(1)
+
+    return arrange
+
+
+async def spawn(
+    command: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    log: Path,
+    folder: Path,
+    death_signal: signal.Signals = signal.SIGTERM,
+) -> asyncio.subprocess.Process:
+    """Start `command` with its output in `log`, in a session of its own: a Ctrl-C reaches only the supervisor."""
+    with log.open("ab") as output:
+        log.chmod(0o600)
+        return await asyncio.create_subprocess_exec(
+            *command,
+            env=dict(environment),
+            cwd=folder,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            preexec_fn=die_with_parent(death_signal),
+        )
+
+
+async def stop(
+    process: asyncio.subprocess.Process, *, first: signal.Signals = signal.SIGTERM, grace_seconds: float = 10
+) -> None:
+    """Ask with `first`, wait, then kill the whole process group. Returns when the process is gone."""
+    if process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(first)
+    try:
+        async with asyncio.timeout(grace_seconds):
+            await process.wait()
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+
+
+def last_lines(log: Path, count: int = 12) -> str:
+    """The end of a log, for an error message; empty when there is none."""
+    if not log.exists():
+        return ""
+    with log.open("rb") as file:
+        file.seek(0, os.SEEK_END)
+        file.seek(max(0, file.tell() - 8192))
+        return "\n".join(file.read().decode("utf-8", "replace").splitlines()[-count:])
