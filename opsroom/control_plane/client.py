@@ -1,0 +1,216 @@
+"""`ControlPlane`: all that the UI and the command line ask of the control plane, as typed calls of one signed-in
+person.
+
+Queries read; commands change, are idempotent, and raise an `OpsRoomError` when refused. Every method may raise
+`ControlPlaneUnreachable`, and `NotAuthenticated` when the sign-in has ended.
+"""
+
+import datetime as dt
+import hashlib
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import httpx
+from pydantic import JsonValue
+
+from opsroom.control_plane.auth import Credentials
+from opsroom.control_plane.config import Connection
+from opsroom.control_plane.errors import ArtifactDamaged
+from opsroom.control_plane.models import (
+    Artifact,
+    Board,
+    EventPage,
+    Member,
+    Run,
+    RunDetail,
+    Session,
+    SessionSummary,
+    Template,
+    Worker,
+)
+from opsroom.control_plane.queries import RunFilter, select_runs, select_templates, select_workers
+from opsroom.control_plane.realtime import Feed
+from opsroom.control_plane.rest import Rest
+from opsroom.domain.errors import InvalidArgument, TemplateNotFound
+from opsroom.domain.lifecycle import Lane, Role
+
+ARTIFACT_BUCKET = "artifacts"
+
+
+class ControlPlane:
+    """The control plane as one person. Cheap to make: connections are `http`'s, shared by the whole process."""
+
+    def __init__(self, connection: Connection, credentials: Credentials, http: httpx.AsyncClient) -> None:
+        self.connection = connection
+        self.credentials = credentials
+        self._rest = Rest(connection, credentials, http)
+
+    # --- queries ---
+
+    async def whoami(self) -> Member:
+        """The signed-in person. Raises NotAMember when an admin has not let them in."""
+        return Member.model_validate(await self._rest.rpc("whoami"))
+
+    async def list_sessions(self, *, archived: bool = False) -> tuple[SessionSummary, ...]:
+        """Open sessions, or the archived ones, with the counts of their runs."""
+        rows = await self._rest.rpc("list_sessions", {"p_archived": archived})
+        return tuple(SessionSummary.model_validate(row) for row in rows)
+
+    async def read_board(self, session_id: str) -> Board:
+        """A session's lanes. Raises SessionNotFound."""
+        return Board.model_validate(await self._rest.rpc("read_board", {"p_session_id": _uuid(session_id, "session")}))
+
+    async def read_run(self, run_id: str) -> RunDetail:
+        """A run with steps, artifacts and attempts. Raises RunNotFound."""
+        return RunDetail.model_validate(await self._rest.rpc("read_run", {"p_run_id": _uuid(run_id, "run")}))
+
+    async def read_events(self, run_id: str, *, after: int = 0, limit: int = 500) -> EventPage:
+        """Events numbered above `after`, oldest first, at most `limit`. Raises RunNotFound."""
+        arguments = {"p_run_id": _uuid(run_id, "run"), "p_after": after, "p_limit": limit}
+        return EventPage.model_validate(await self._rest.rpc("read_events", arguments))
+
+    async def runs(self, wanted: RunFilter | None = None) -> tuple[Run, ...]:
+        """Runs that match, newest first."""
+        rows = await self._rest.send(select_runs(wanted or RunFilter()))
+        return tuple(Run.model_validate(row) for row in rows)
+
+    async def templates(self) -> tuple[Template, ...]:
+        """All templates at their newest version, by slug."""
+        return tuple(Template.model_validate(row) for row in await self._rest.send(select_templates()))
+
+    async def template(self, slug: str, version: int | None = None) -> Template:
+        """One template at its newest version, or at another. Raises TemplateNotFound."""
+        rows = await self._rest.send(select_templates(slug, version))
+        if not rows:
+            raise TemplateNotFound(f"There is no template {slug!r}.", hint="`opsroom templates` lists them.")
+        return Template.model_validate(rows[0])
+
+    async def workers(self) -> tuple[Worker, ...]:
+        """Workers that have not stopped, most recently seen first."""
+        return tuple(Worker.model_validate(row) for row in await self._rest.send(select_workers()))
+
+    @asynccontextmanager
+    async def open_artifact(self, artifact: Artifact) -> AsyncGenerator[AsyncIterator[bytes]]:
+        """The bytes of an artifact in chunks. After the last one, raises ArtifactDamaged if they are not those that
+        were recorded.
+        """
+        if artifact.object_path is None:
+            raise InvalidArgument(
+                f"Artifact {artifact.name!r} is a link and has no bytes.", hint=f"Open {artifact.url}."
+            )
+        async with self._rest.object(ARTIFACT_BUCKET, artifact.object_path) as response:
+            yield _checked(response.aiter_bytes(64 * 1024), artifact)
+
+    def feed(self, *topics: str, poll_seconds: float = 2.0) -> Feed:
+        """Doorbells of `topics` (see `realtime.Feed`)."""
+        return Feed(self.connection, self.credentials, topics, poll_seconds=poll_seconds)
+
+    # --- commands ---
+
+    async def create_session(self, title: str, intent: str = "", *, idempotency_key: str | None = None) -> Session:
+        """Open a session."""
+        arguments = {"p_title": title, "p_intent": intent, "p_idempotency_key": idempotency_key or _key()}
+        return Session.model_validate(await self._rest.rpc("create_session", arguments))
+
+    async def archive_session(self, session_id: str) -> Session:
+        """Close a session for new runs."""
+        return Session.model_validate(
+            await self._rest.rpc("archive_session", {"p_session_id": _uuid(session_id, "session")})
+        )
+
+    async def reopen_session(self, session_id: str) -> Session:
+        """Undo `archive_session`."""
+        return Session.model_validate(
+            await self._rest.rpc("reopen_session", {"p_session_id": _uuid(session_id, "session")})
+        )
+
+    async def create_run(
+        self,
+        session_id: str,
+        template: str,
+        params: Mapping[str, JsonValue],
+        *,
+        lane: Lane = "A",
+        priority: int = 0,
+        not_before: dt.datetime | None = None,
+        title: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Run:
+        """Queue a run. Raises InvalidParams with one `FieldError` per wrong field, TemplateNotFound, SessionArchived, …"""
+        arguments = {
+            "p_session_id": _uuid(session_id, "session"),
+            "p_template": template,
+            "p_params": dict(params),
+            "p_lane": lane,
+            "p_priority": priority,
+            "p_not_before": not_before.isoformat() if not_before else None,
+            "p_title": title,
+            "p_idempotency_key": idempotency_key or _key(),
+        }
+        return Run.model_validate(await self._rest.rpc("create_run", arguments))
+
+    async def cancel_run(self, run_id: str, reason: str | None = None) -> Run:
+        """Ask for a run's end. A queued run is cancelled at once, a live one when its worker has stopped it."""
+        return Run.model_validate(
+            await self._rest.rpc("cancel_run", {"p_run_id": _uuid(run_id, "run"), "p_reason": reason})
+        )
+
+    async def retry_run(self, run_id: str) -> Run:
+        """The next attempt of a finished run; the same one when asked again. Raises RunNotFinished."""
+        return Run.model_validate(await self._rest.rpc("retry_run", {"p_run_id": _uuid(run_id, "run")}))
+
+    async def rerun(
+        self,
+        run_id: str,
+        *,
+        params: Mapping[str, JsonValue] | None = None,
+        lane: Lane | None = None,
+        idempotency_key: str | None = None,
+    ) -> Run:
+        """A new run of the same template, with the old params unless others are given."""
+        arguments = {
+            "p_run_id": _uuid(run_id, "run"),
+            "p_params": dict(params) if params is not None else None,
+            "p_lane": lane,
+            "p_idempotency_key": idempotency_key or _key(),
+        }
+        return Run.model_validate(await self._rest.rpc("rerun", arguments))
+
+    async def save_template(self, spec: Mapping[str, JsonValue]) -> Template:
+        """Save a template as a new version, if it differs from the newest. Raises InvalidTemplate; needs the role
+        admin.
+        """
+        row = await self._rest.rpc("save_template", {"p_spec": dict(spec)})
+        return await self.template(str(row["slug"]))
+
+    async def set_member(self, email: str, role: Role) -> Member:
+        """Let a person in, or change their role; needs the role admin. Raises MemberNotFound for an unknown account."""
+        return Member.model_validate(await self._rest.rpc("set_member", {"p_email": email, "p_role": role}))
+
+
+async def _checked(chunks: AsyncIterator[bytes], artifact: Artifact) -> AsyncIterator[bytes]:
+    digest, size = hashlib.sha256(), 0
+    async for chunk in chunks:
+        digest.update(chunk)
+        size += len(chunk)
+        yield chunk
+    if artifact.sha256 is not None and digest.hexdigest() != artifact.sha256:
+        raise ArtifactDamaged(
+            f"Artifact {artifact.name!r} was recorded as sha256 {artifact.sha256} ({artifact.size_bytes} bytes), "
+            f"but the store holds {digest.hexdigest()} ({size} bytes).",
+            hint="Do not use the bytes. Restore the object from a backup, or run again.",
+        )
+
+
+def _uuid(text: str, what: str) -> str:
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        raise InvalidArgument(
+            f"{text!r} is no {what} id.", hint=f"A {what} id is a UUID, as the lists show it."
+        ) from None
+
+
+def _key() -> str:
+    return str(uuid.uuid4())

@@ -1,0 +1,250 @@
+"""The read model: what the control plane answers, as frozen typed values.
+
+Fields the database adds later are ignored, so that it may be newer than this client (expand, deploy, contract).
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from opsroom.domain.events import Level
+from opsroom.domain.lifecycle import LIVE, Lane, Reason, Role, RunStatus, StepStatus
+from opsroom.domain.template import ArtifactKind, Risk
+
+
+class Row(BaseModel):
+    """Base of the read model."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Member(Row):
+    """A person of the control room."""
+
+    user_id: str
+    email: str
+    display_name: str | None = None
+    role: Role
+
+
+class Session(Row):
+    """An operator's working context."""
+
+    id: str
+    title: str
+    intent: str = ""
+    created_by: str | None = None
+    created_at: dt.datetime
+    archived_at: dt.datetime | None = None
+
+
+class SessionSummary(Session):
+    """A session with the counts of its runs by what they need."""
+
+    queued: int = 0
+    active: int = 0
+    failed: int = 0
+    succeeded: int = 0
+    last_activity_at: dt.datetime | None = None
+
+
+class Run(Row):
+    """One execution of one template version."""
+
+    id: str
+    session_id: str
+    lane: Lane
+    template_version_id: str
+    template_slug: str
+    template_version: int
+    template_digest: str
+    title: str
+    params: Mapping[str, Any]
+    status: RunStatus
+    reason: Reason | None = None
+    message: str | None = None
+    priority: int = 0
+    attempt: int = 1
+    retry_of: str | None = None
+    root_run_id: str | None = None
+    rerun_of: str | None = None
+    exit_code: int | None = None
+    not_before: dt.datetime | None = None
+    queued_at: dt.datetime
+    start_deadline_at: dt.datetime | None = None
+    claimed_by: str | None = None
+    claimed_at: dt.datetime | None = None
+    heartbeat_at: dt.datetime | None = None
+    lease_expires_at: dt.datetime | None = None
+    started_at: dt.datetime | None = None
+    finished_at: dt.datetime | None = None
+    cancel_requested_at: dt.datetime | None = None
+    cancel_requested_by: str | None = None
+    cancel_reason: str | None = None
+    idempotency_key: str | None = None
+    created_by: str | None = None
+    lease_seconds: int | None = None
+    timeout_seconds: int | None = None
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the run can still change."""
+        return self.status in LIVE
+
+
+class Card(Run):
+    """A run with what the board shows of it."""
+
+    steps_total: int = 0
+    steps_done: int = 0
+    current_step: str | None = None
+    current_step_title: str | None = None
+    worker_name: str | None = None
+    last_line: str | None = None
+
+
+class LaneView(Row):
+    """One lane of a board. `queue` and `finished` hold the first and the last 25; `queued` counts all."""
+
+    lane: Lane
+    capacity: int = 1
+    queued: int = 0
+    active: tuple[Card, ...] = ()
+    queue: tuple[Card, ...] = ()
+    finished: tuple[Card, ...] = ()
+
+
+class Board(Row):
+    """A session's four lanes, as of `read_at` by the database's clock."""
+
+    session: Session
+    lanes: tuple[LaneView, ...]
+    read_at: dt.datetime
+
+    def lane(self, name: Lane) -> LaneView:
+        """The lane called `name`; an empty one if the database sent none."""
+        return next((lane for lane in self.lanes if lane.lane == name), LaneView(lane=name))
+
+
+class Step(Row):
+    """One node of the template's graph inside a run."""
+
+    run_id: str
+    step_id: str
+    position: int
+    kind: str
+    title: str
+    needs: tuple[str, ...] = ()
+    required: bool = True
+    status: StepStatus
+    started_at: dt.datetime | None = None
+    finished_at: dt.datetime | None = None
+    exit_code: int | None = None
+    message: str | None = None
+
+
+class Artifact(Row):
+    """An immutable output. A link has a `url` and no object; all others an `object_path` and the sha256 of their bytes."""
+
+    id: str
+    run_id: str
+    step: str | None = None
+    name: str
+    kind: ArtifactKind
+    media_type: str | None = None
+    sha256: str | None = None
+    size_bytes: int | None = None
+    object_path: str | None = None
+    url: str | None = None
+    created_at: dt.datetime
+
+
+class Attempt(Row):
+    """One run of a chain of retries."""
+
+    id: str
+    attempt: int
+    status: RunStatus
+
+
+class RunDetail(Row):
+    """A run with its steps, artifacts and attempts. `last_seq` is the number of its newest event."""
+
+    run: Card
+    steps: tuple[Step, ...] = ()
+    artifacts: tuple[Artifact, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    last_seq: int = 0
+
+
+class RunEvent(Row):
+    """One fact of a run, for showing. For checking the hash chain use `opsroom.domain.events.Event`, which keeps the
+    exact text.
+    """
+
+    run_id: str
+    seq: int
+    at: dt.datetime
+    type: str
+    step: str | None = None
+    level: Level = "info"
+    message: str = ""
+    data: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class EventPage(Row):
+    """Events after a cursor. `last_seq` is the newest there is; `terminal` that no more will come."""
+
+    events: tuple[RunEvent, ...] = ()
+    last_seq: int = 0
+    terminal: bool = False
+
+
+class Template(Row):
+    """One version of a runbook. `spec` is its definition as it was saved (`opsroom.domain.template`)."""
+
+    id: str
+    slug: str
+    version: int
+    digest: str
+    enabled: bool = True
+    spec: Mapping[str, Any]
+    created_at: dt.datetime | None = None
+
+    @property
+    def title(self) -> str:
+        """The name people read."""
+        return str(self.spec.get("title") or self.slug)
+
+    @property
+    def description(self) -> str:
+        """What it does, in a few sentences."""
+        return str(self.spec.get("description") or "")
+
+    @property
+    def risk(self) -> Risk:
+        """How much harm it can do."""
+        return self.spec.get("risk", "info")
+
+    @property
+    def params_schema(self) -> Mapping[str, Any]:
+        """The JSON Schema of the template's params."""
+        return self.spec.get("params") or {}
+
+
+class Worker(Row):
+    """A process that executes runs. It is alive when it was seen a short while ago and has not stopped."""
+
+    id: str
+    name: str
+    host: str | None = None
+    pid: int | None = None
+    version: str | None = None
+    capacity: int = 1
+    transport: str | None = None
+    started_at: dt.datetime
+    last_seen_at: dt.datetime
+    draining_at: dt.datetime | None = None
+    stopped_at: dt.datetime | None = None

@@ -1,0 +1,291 @@
+"""The feed: doorbells that say "read again", and what to trust while they are silent.
+
+Realtime is a doorbell, the tables are the truth. A `Feed` rings for each topic whenever its reader should read: a
+change was broadcast, the connection was made anew and anything may have been missed, or there is no connection and it
+is time to poll. Rings that arrive while the reader is busy melt into one. So a reader is one loop::
+
+    async with control_plane.feed("session:" + session_id) as feed:
+        async for ring in feed:
+            try:
+                board = await control_plane.read_board(session_id)
+            except ControlPlaneUnreachable:
+                feed.failed(ring)  # rings again after a while
+"""
+
+import asyncio
+import contextlib
+import datetime as dt
+import logging
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, Self
+
+from opsroom.control_plane.auth import Credentials
+from opsroom.control_plane.config import Connection
+from opsroom.control_plane.topic_socket import TopicSocket
+from opsroom.domain.errors import NotAuthenticated, OpsRoomError
+
+log = logging.getLogger(__name__)
+
+Cause = Literal["changed", "resync", "tick"]
+Liveness = Literal["live", "catching_up", "polling", "stale"]
+
+FIRST_BACKOFF_SECONDS: Final = 0.5
+LAST_BACKOFF_SECONDS: Final = 8.0
+COALESCE_SECONDS: Final = 0.1
+"""The shortest time between two rings of one topic: a burst of changes costs one read per this time."""
+
+_WEIGHT: Final[Mapping[Cause, int]] = {"tick": 0, "changed": 1, "resync": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """Read `topic` again. `runs` and `what` name what changed, empty when anything may have; `seq` is the newest event
+    told of.
+    """
+
+    topic: str
+    cause: Cause
+    runs: frozenset[str] = frozenset()
+    what: frozenset[str] = frozenset()
+    seq: int | None = None
+
+    def merge(self, later: "Ring") -> "Ring":
+        """One ring that stands for both."""
+        cause = max(self.cause, later.cause, key=_WEIGHT.__getitem__)
+        told = cause == "changed" and self.cause == later.cause
+        seqs = [seq for seq in (self.seq, later.seq) if seq is not None]
+        return Ring(
+            self.topic,
+            cause,
+            self.runs | later.runs if told else frozenset(),
+            self.what | later.what if told else frozenset(),
+            max(seqs, default=None),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FeedState:
+    """How fresh the reader's picture is, since when, and why if it is not live.
+
+    live: told of every change. catching_up: connected, not read since. polling: no Realtime, but reads at an interval
+    succeed. stale: reads fail, so `since` is when the picture was last known to be true.
+    """
+
+    liveness: Liveness
+    since: dt.datetime
+    reason: str | None = None
+
+
+class Feed:
+    """Rings for topics. Use as an async context manager, by one reader; closing it leaves no task and no socket behind."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        credentials: Credentials,
+        topics: Iterable[str] = (),
+        *,
+        poll_seconds: float = 2.0,
+        coalesce_seconds: float = COALESCE_SECONDS,
+        on_state: Callable[[FeedState], None] | None = None,
+    ) -> None:
+        self._connection = connection
+        self._credentials = credentials
+        self._topics = set(topics)
+        self._poll_seconds = poll_seconds
+        self._coalesce_seconds = coalesce_seconds
+        self._on_state = on_state
+        self._pending: dict[str, Ring] = {}
+        self._last_rung: dict[str, float] = {}
+        self._handed_out: Ring | None = None
+        self._unread: set[str] = set(self._topics)
+        self._failing: set[str] = set()
+        self._rung = asyncio.Event()
+        self._topics_changed = asyncio.Event()
+        self._socket: TopicSocket | None = None
+        self._reason: str | None = None
+        self._ended: OpsRoomError | None = None
+        self._tasks: tuple[asyncio.Task[None], ...] = ()
+        self._read_at = _now()
+        self._state = FeedState("catching_up", self._read_at)
+
+    @property
+    def state(self) -> FeedState:
+        """How fresh the reader's picture is."""
+        return self._state
+
+    # --- the reader's side ---
+
+    async def __aenter__(self) -> Self:
+        for topic in self._topics:
+            self._ring(Ring(topic, "resync"))
+        self._tasks = (
+            asyncio.create_task(self._keep_connected(), name="feed: connection"),
+            asyncio.create_task(self._poll(), name="feed: poll"),
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End the feed: its iterator stops, its tasks and its socket are gone when this returns."""
+        tasks, self._tasks = self._tasks, ()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._rung.set()
+
+    def watch(self, topic: str) -> None:
+        """Add a topic; it rings at once, so that its reader starts from a read."""
+        self._topics.add(topic)
+        self._unread.add(topic)
+        self._ring(Ring(topic, "resync"))
+        self._topics_changed.set()
+
+    def unwatch(self, topic: str) -> None:
+        """Drop a topic; it does not ring any more."""
+        self._topics.discard(topic)
+        for known in (self._pending, self._last_rung):
+            known.pop(topic, None)
+        self._unread.discard(topic)
+        self._failing.discard(topic)
+        self._topics_changed.set()
+
+    def failed(self, ring: Ring) -> None:
+        """The read that `ring` asked for did not succeed: the feed is stale, and rings for it again at the poll
+        interval.
+        """
+        if self._handed_out == ring:
+            self._handed_out = None
+        if ring.topic in self._topics:
+            self._failing.add(ring.topic)
+            self._unread.add(ring.topic)
+        self._update_state()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Ring:
+        """The next ring. Asking for it says that the one before was read. Raises NotAuthenticated when the sign-in has
+        ended.
+        """
+        self._was_read()
+        while self._tasks:
+            if self._ended:
+                raise self._ended
+            self._rung.clear()
+            if self._pending:
+                topic, wait = self._soonest()
+                if wait <= 0:
+                    self._last_rung[topic] = time.monotonic()
+                    self._handed_out = self._pending.pop(topic)
+                    return self._handed_out
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._rung.wait(), wait)
+            else:
+                await self._rung.wait()
+        raise StopAsyncIteration
+
+    def _soonest(self) -> tuple[str, float]:
+        now = time.monotonic()
+        due = {
+            topic: 0.0 if ring.cause == "resync" else self._last_rung.get(topic, 0.0) + self._coalesce_seconds - now
+            for topic, ring in self._pending.items()
+        }
+        topic = min(due, key=due.__getitem__)
+        return topic, due[topic]
+
+    def _was_read(self) -> None:
+        ring, self._handed_out = self._handed_out, None
+        if ring is None or ring.topic not in self._topics:
+            return
+        self._read_at = _now()
+        self._failing.discard(ring.topic)
+        if ring.topic not in self._pending:
+            self._unread.discard(ring.topic)
+        self._update_state()
+
+    # --- the connection's side ---
+
+    def _ring(self, ring: Ring) -> None:
+        if ring.topic not in self._topics:
+            return
+        waiting = self._pending.get(ring.topic)
+        self._pending[ring.topic] = waiting.merge(ring) if waiting else ring
+        if ring.cause == "resync":
+            self._unread.add(ring.topic)
+        self._rung.set()
+
+    def _heard(self, topic: str, payload: Mapping[str, Any]) -> None:
+        run, what, seq = payload.get("run_id") or payload.get("session_id"), payload.get("what"), payload.get("seq")
+        self._ring(
+            Ring(
+                topic,
+                "changed",
+                frozenset([run] if isinstance(run, str) else []),
+                frozenset([what] if isinstance(what, str) else []),
+                seq if isinstance(seq, int) else None,
+            )
+        )
+
+    async def _keep_connected(self) -> None:
+        """Hold a socket for ever: a new one after each loss, with backoff. A new socket has none of the old one's
+        faults.
+        """
+        backoff = FIRST_BACKOFF_SECONDS
+        while True:
+            try:
+                async with TopicSocket(self._connection, self._credentials, self._heard) as socket:
+                    await self._stay_connected(socket)
+            except NotAuthenticated as error:
+                self._ended = error
+                self._rung.set()
+                return
+            except Exception as error:  # whatever the socket or the network does, the feed goes on
+                self._reason = str(error) or type(error).__name__
+                log.info("realtime connection lost", extra={"url": self._connection.url, "reason": self._reason})
+            backoff = FIRST_BACKOFF_SECONDS if self._socket else min(backoff * 2, LAST_BACKOFF_SECONDS)
+            self._socket = None
+            self._update_state()
+            await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311 - spreads reconnects, hides nothing
+
+    async def _stay_connected(self, socket: TopicSocket) -> None:
+        while True:
+            self._topics_changed.clear()
+            # A join replays nothing, so what happened before it must be read after it.
+            for topic in await socket.set_topics(frozenset(self._topics)):
+                self._ring(Ring(topic, "resync"))
+            self._socket, self._reason = socket, None
+            self._update_state()
+            await socket.wait(self._topics_changed)
+
+    async def _poll(self) -> None:
+        while True:
+            await asyncio.sleep(self._poll_seconds)
+            for topic in set(self._topics) if self._socket is None else set(self._failing):
+                self._ring(Ring(topic, "tick" if self._socket is None else "resync"))
+
+    def _update_state(self) -> None:
+        if self._failing:
+            liveness: Liveness = "stale"
+        elif self._socket is None:
+            liveness = "polling" if not self._unread else "catching_up"
+        else:
+            liveness = "catching_up" if self._unread else "live"
+        if liveness == self._state.liveness and self._reason == self._state.reason:
+            return
+        since = self._state.since if liveness == self._state.liveness else _now()
+        self._state = FeedState(liveness, self._read_at if liveness == "stale" else since, self._reason)
+        if self._on_state:
+            try:
+                self._on_state(self._state)
+            except Exception:
+                log.exception("a feed's state callback failed")
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
