@@ -137,7 +137,7 @@ class ControlPlane:
         title: str | None = None,
         idempotency_key: str | None = None,
     ) -> Run:
-        """Queue a run. Raises InvalidParams with one `FieldError` per wrong field, TemplateNotFound, SessionArchived, …"""
+        """Queue a run. Raises InvalidParams with one `FieldError` per wrong field, TemplateNotFound, SessionArchived."""
         arguments = {
             "p_session_id": _uuid(session_id, "session"),
             "p_template": template,

@@ -1,4 +1,4 @@
-"""The errors that come from reaching the control plane, as opposed to those it answers with (`opsroom.domain.errors`)."""
+"""The errors of reaching the control plane, as opposed to those it answers with (`opsroom.domain.errors`)."""
 
 import json
 from typing import Any

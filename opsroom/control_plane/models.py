@@ -146,7 +146,7 @@ class Step(Row):
 
 
 class Artifact(Row):
-    """An immutable output. A link has a `url` and no object; all others an `object_path` and the sha256 of their bytes."""
+    """An immutable output. A link has a `url` and no object; all others an `object_path` and their bytes' sha256."""
 
     id: str
     run_id: str

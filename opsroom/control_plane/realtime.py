@@ -42,13 +42,13 @@ _WEIGHT: Final[Mapping[Cause, int]] = {"tick": 0, "changed": 1, "resync": 2}
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """Read `topic` again. `runs` and `what` name what changed, empty when anything may have; `seq` is the newest event
-    told of.
+    """Read `topic` again. `ids` (runs or sessions) and `what` name what changed, empty when anything may have; `seq` is
+    the newest event told of.
     """
 
     topic: str
     cause: Cause
-    runs: frozenset[str] = frozenset()
+    ids: frozenset[str] = frozenset()
     what: frozenset[str] = frozenset()
     seq: int | None = None
 
@@ -60,7 +60,7 @@ class Ring:
         return Ring(
             self.topic,
             cause,
-            self.runs | later.runs if told else frozenset(),
+            self.ids | later.ids if told else frozenset(),
             self.what | later.what if told else frozenset(),
             max(seqs, default=None),
         )
@@ -80,7 +80,7 @@ class FeedState:
 
 
 class Feed:
-    """Rings for topics. Use as an async context manager, by one reader; closing it leaves no task and no socket behind."""
+    """Rings for topics. An async context manager, for one reader; closing it leaves no task and no socket behind."""
 
     def __init__(
         self,
@@ -221,12 +221,12 @@ class Feed:
         self._rung.set()
 
     def _heard(self, topic: str, payload: Mapping[str, Any]) -> None:
-        run, what, seq = payload.get("run_id") or payload.get("session_id"), payload.get("what"), payload.get("seq")
+        changed, what, seq = payload.get("run_id") or payload.get("session_id"), payload.get("what"), payload.get("seq")
         self._ring(
             Ring(
                 topic,
                 "changed",
-                frozenset([run] if isinstance(run, str) else []),
+                frozenset([changed] if isinstance(changed, str) else []),
                 frozenset([what] if isinstance(what, str) else []),
                 seq if isinstance(seq, int) else None,
             )
