@@ -30,6 +30,7 @@ export const PROBLEMS = {
   illegal_transition: { status: 409, title: "The run cannot change that way" },
   batch_gap: { status: 409, title: "An earlier batch of events is missing" },
   artifact_conflict: { status: 409, title: "The artifact conflicts with what is stored" },
+  evidence_immutable: { status: 409, title: "Evidence cannot be changed" },
   claim_lost: { status: 409, title: "The claim is no longer held" },
   // The machinery
   internal: { status: 500, title: "Something went wrong here" },
@@ -59,6 +60,7 @@ export const SQLSTATES: Readonly<Record<string, ProblemCode>> = {
   ORC05: "illegal_transition",
   ORC06: "batch_gap",
   ORC07: "artifact_conflict",
+  ORC08: "evidence_immutable",
   ORF01: "claim_lost",
   "42501": "forbidden",
   PGRST000: "unavailable",
