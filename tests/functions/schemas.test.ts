@@ -78,6 +78,7 @@ Deno.test("every SQLSTATE leads to a code of the table; unknown ones by class, n
   assert.equal(codeForSqlstate("57P01"), "unavailable");
   assert.equal(codeForSqlstate("40P01"), "unavailable");
   assert.equal(codeForSqlstate("22P02"), "invalid_argument");
+  assert.equal(codeForSqlstate("23514"), "invalid_argument");
   assert.equal(codeForSqlstate("XX000"), "internal");
   assert.equal(codeForSqlstate("P0001"), "internal");
 });

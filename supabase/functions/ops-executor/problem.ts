@@ -76,12 +76,14 @@ export const SQLSTATES: Readonly<Record<string, ProblemCode>> = {
 /** Connection trouble (08), exhausted resources (53), shutdown and cancelled statements (57), deadlock and serialization (40). */
 const TRANSIENT_CLASSES = new Set(["08", "40", "53", "57"]);
 const LOCK_NOT_AVAILABLE = "55P03";
+/** A value the tables refuse: a CHECK or NOT NULL that no function put into words before. */
+const REFUSED_BY_TABLE = new Set(["23502", "23514"]);
 
 export function codeForSqlstate(sqlstate: string): ProblemCode {
   const known = SQLSTATES[sqlstate];
   if (known) return known;
   if (TRANSIENT_CLASSES.has(sqlstate.slice(0, 2)) || sqlstate === LOCK_NOT_AVAILABLE) return "unavailable";
-  if (sqlstate.startsWith("22")) return "invalid_argument";
+  if (sqlstate.startsWith("22") || REFUSED_BY_TABLE.has(sqlstate)) return "invalid_argument";
   return "internal";
 }
 
