@@ -8,7 +8,7 @@ Queries read; commands change, are idempotent, and raise an `OpsRoomError` when 
 import datetime as dt
 import hashlib
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import httpx
@@ -29,8 +29,8 @@ from opsroom.control_plane.models import (
     Template,
     Worker,
 )
-from opsroom.control_plane.queries import RunFilter, select_runs, select_templates, select_workers
-from opsroom.control_plane.realtime import Feed
+from opsroom.control_plane.queries import RunFilter, select_members, select_runs, select_templates, select_workers
+from opsroom.control_plane.realtime import Feed, FeedState
 from opsroom.control_plane.rest import Rest
 from opsroom.domain.errors import InvalidArgument, TemplateNotFound
 from opsroom.domain.lifecycle import Lane, Role
@@ -90,6 +90,10 @@ class ControlPlane:
         """Workers that have not stopped, most recently seen first."""
         return tuple(Worker.model_validate(row) for row in await self._rest.send(select_workers()))
 
+    async def members(self) -> tuple[Member, ...]:
+        """The people of this room, by e-mail."""
+        return tuple(Member.model_validate(row) for row in await self._rest.send(select_members()))
+
     @asynccontextmanager
     async def open_artifact(self, artifact: Artifact) -> AsyncGenerator[AsyncIterator[bytes]]:
         """The bytes of an artifact in chunks. After the last one, raises ArtifactDamaged if they are not those that
@@ -102,9 +106,11 @@ class ControlPlane:
         async with self._rest.object(ARTIFACT_BUCKET, artifact.object_path) as response:
             yield _checked(response.aiter_bytes(64 * 1024), artifact)
 
-    def feed(self, *topics: str, poll_seconds: float = 2.0) -> Feed:
-        """Doorbells of `topics` (see `realtime.Feed`)."""
-        return Feed(self.connection, self.credentials, topics, poll_seconds=poll_seconds)
+    def feed(
+        self, *topics: str, poll_seconds: float = 2.0, on_state: Callable[[FeedState], None] | None = None
+    ) -> Feed:
+        """Doorbells of `topics` (see `realtime.Feed`); `on_state` is told whenever its liveness changes."""
+        return Feed(self.connection, self.credentials, topics, poll_seconds=poll_seconds, on_state=on_state)
 
     # --- commands ---
 
@@ -137,7 +143,7 @@ class ControlPlane:
         title: str | None = None,
         idempotency_key: str | None = None,
     ) -> Run:
-        """Queue a run. Raises InvalidParams with one `FieldError` per wrong field, TemplateNotFound, SessionArchived."""
+        """Queue a run. Raises InvalidParams with one `FieldError` per wrong field, TemplateNotFound and others."""
         arguments = {
             "p_session_id": _uuid(session_id, "session"),
             "p_template": template,
@@ -184,8 +190,12 @@ class ControlPlane:
         row = await self._rest.rpc("save_template", {"p_spec": dict(spec)})
         return await self.template(str(row["slug"]))
 
-    async def set_member(self, email: str, role: Role) -> Member:
-        """Let a person in, or change their role; needs the role admin. Raises MemberNotFound for an unknown account."""
+    async def set_template_enabled(self, slug: str, enabled: bool) -> None:
+        """Let people start runs of a template, or not; needs the role admin. Raises TemplateNotFound."""
+        await self._rest.rpc("set_template_enabled", {"p_slug": slug, "p_enabled": enabled})
+
+    async def set_member(self, email: str, role: Role | None) -> Member:
+        """Let a person in with a role, or with None take all away; needs admin. Raises MemberNotFound without an account."""
         return Member.model_validate(await self._rest.rpc("set_member", {"p_email": email, "p_role": role}))
 
 

@@ -25,8 +25,9 @@ class Member(Row):
 
     user_id: str
     email: str
-    display_name: str | None = None
+    display_name: str = ""
     role: Role
+    disabled_at: dt.datetime | None = None
 
 
 class Session(Row):

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from postgrest import AsyncPostgrestClient
 
-from opsroom.control_plane.models import Run, Worker
+from opsroom.control_plane.models import Member, Run, Worker
 from opsroom.domain.errors import InvalidArgument
 from opsroom.domain.lifecycle import Lane, RunStatus
 
@@ -79,6 +79,15 @@ def select_workers() -> Query:
     async def query(api: AsyncPostgrestClient) -> Rows:
         select = api.from_("workers").select(",".join(Worker.model_fields)).is_("stopped_at", "null")
         return (await select.order("last_seen_at", desc=True).limit(200).execute()).data
+
+    return query
+
+
+def select_members() -> Query:
+    """The people of the room."""
+
+    async def query(api: AsyncPostgrestClient) -> Rows:
+        return (await api.from_("members").select(",".join(Member.model_fields)).order("email").limit(1000).execute()).data
 
     return query
 

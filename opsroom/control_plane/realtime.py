@@ -155,6 +155,10 @@ class Feed:
         self._failing.discard(topic)
         self._topics_changed.set()
 
+    def ask(self, topic: str) -> None:
+        """Ring for a topic now: for what changes without a doorbell, as heartbeats do."""
+        self._ring(Ring(topic, "tick"))
+
     def failed(self, ring: Ring) -> None:
         """The read that `ring` asked for did not succeed: the feed is stale, and rings for it again at the poll
         interval.
