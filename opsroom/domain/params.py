@@ -7,7 +7,7 @@ not drift apart unseen.
 
 import datetime as dt
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, cast
 
 from jsonschema import Draft202012Validator, FormatChecker
@@ -49,6 +49,9 @@ FORMATS: Final[tuple[str, ...]] = ("date-time", "date", "email", "uri", "uuid", 
 
 MAX_BYTES: Final = 256 * 1024
 """The largest params object, as JSON text in UTF-8 bytes."""
+
+MAX_NUMBER: Final = 2**53 - 1
+"""The largest number that JSON carries exactly, and the largest that a param may be."""
 
 _checker = FormatChecker(formats=())
 
@@ -108,28 +111,30 @@ def with_defaults(schema: Mapping[str, Any], params: Mapping[str, Any]) -> dict[
 
 def validate(schema: Mapping[str, Any], params: Mapping[str, Any]) -> list[FieldError]:
     """All that is wrong with `params`, field by field; empty when a run may be created with them."""
-    if nul := _nul_path(params):
-        return [FieldError(path=nul, code="pattern", message="contains a NUL character; remove it")]
+    if unstorable := list(_unstorable(params, "")):
+        return unstorable
     validator = Draft202012Validator(closed({"type": "object", **schema}), format_checker=_checker)
     errors = cast(Iterable[ValidationError], validator.iter_errors(with_defaults(schema, params)))  # pyright: ignore[reportUnknownMemberType]
     found = [item for error in errors for item in _describe(error)]
     return sorted(found, key=lambda item: (item.path, item.code))
 
 
-def _nul_path(value: Any, path: str = "") -> str | None:
-    if isinstance(value, str):
-        return path or "/" if "\x00" in value else None
-    pairs: Iterable[tuple[Any, Any]] = ()
-    if isinstance(value, Mapping):
-        pairs = cast(Mapping[Any, Any], value).items()
-    elif isinstance(value, list):
-        pairs = enumerate(cast(list[Any], value))
-    for key, item in pairs:
-        if "\x00" in str(key):
-            return path or "/"
-        if found := _nul_path(item, f"{path}/{_escape(str(key))}"):
-            return found
-    return None
+def _unstorable(value: Any, path: str) -> Iterator[FieldError]:
+    """What the database can not hold as it is: NUL characters, and numbers that JSON does not carry exactly."""
+    match value:
+        case str() if "\x00" in value:
+            yield FieldError(path=path, code="pattern", message="contains a NUL character; remove it")
+        case int() | float() if abs(value) > MAX_NUMBER:
+            yield FieldError(path=path, code="too_large", message="must be within 2^53 - 1; send it as a string")
+        case Mapping():
+            for key, item in cast(Mapping[Any, Any], value).items():
+                yield from _unstorable(str(key), path)
+                yield from _unstorable(item, f"{path}/{_escape(str(key))}")
+        case list():
+            for index, item in enumerate(cast(list[Any], value)):
+                yield from _unstorable(item, f"{path}/{index}")
+        case _:
+            pass
 
 
 def _escape(token: str) -> str:

@@ -1,0 +1,112 @@
+-- How a run comes to be and how it ends: the two writers that every command, worker function and sweep goes through.
+
+-- Queues a run and its steps. Fields of p_run that the database decides (id, status, times) are set here.
+create function private.insert_run(p_run public.runs)
+returns public.runs
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_run public.runs := p_run;
+  v_spec jsonb;
+begin
+  select spec::jsonb into v_spec from public.template_versions where id = p_run.template_version_id;
+  v_run.id := coalesce(p_run.id, gen_random_uuid());
+  v_run.status := 'queued';
+  v_run.queued_at := clock_timestamp();
+  v_run.last_batch := 0;
+  v_run.root_run_id := coalesce(p_run.root_run_id, v_run.id);
+  v_run.attempt := coalesce(p_run.attempt, 1);
+  v_run.title := coalesce(p_run.title, v_spec ->> 'title');
+  v_run.lease_seconds := coalesce((v_spec ->> 'lease_seconds')::integer, 30);
+  v_run.timeout_seconds := coalesce((v_spec ->> 'timeout_seconds')::integer, 3600);
+  v_run.start_deadline_at := coalesce(v_run.not_before, v_run.queued_at) + make_interval(secs => (v_spec ->> 'queue_timeout_seconds')::integer);
+  insert into public.runs select (v_run).* on conflict do nothing;
+  if not found then
+    return null;  -- The same idempotency key, or the same retry, by somebody who was faster: the caller reads theirs.
+  end if;
+  insert into public.run_steps (run_id, step_id, position, kind, title, needs, required)
+  select v_run.id, step ->> 'id', n, step ->> 'kind', step ->> 'title',
+         array(select jsonb_array_elements_text(coalesce(step -> 'needs', '[]'))), coalesce((step ->> 'required')::boolean, true)
+  from jsonb_array_elements(v_spec -> 'steps') with ordinality as s (step, n);
+  perform private.append_event(v_run.id, 'run.queued', format('Queued in lane %s', v_run.lane), jsonb_strip_nulls(jsonb_build_object(
+    'attempt', v_run.attempt, 'created_by', v_run.created_by, 'lane', v_run.lane, 'template', v_run.template_slug,
+    'template_version', v_run.template_version, 'template_digest', v_run.template_digest,
+    'params_digest', private.json_digest(v_run.params), 'retry_of', v_run.retry_of, 'rerun_of', v_run.rerun_of)));
+  perform pg_notify('opsroom_runs', 'queued');
+  return v_run;
+end;
+$$;
+
+-- The successor of an ended run: a new, linked one in the same lane. Answers with the one that exists when there is one.
+create function private.insert_successor(p_run public.runs, p_delay_seconds integer)
+returns public.runs
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_new public.runs;
+  v_run public.runs;
+begin
+  v_new.session_id := p_run.session_id;
+  v_new.lane := p_run.lane;
+  v_new.template_version_id := p_run.template_version_id;
+  v_new.template_slug := p_run.template_slug;
+  v_new.template_version := p_run.template_version;
+  v_new.template_digest := p_run.template_digest;
+  v_new.title := p_run.title;
+  v_new.params := p_run.params;
+  v_new.priority := p_run.priority;
+  v_new.not_before := case when p_delay_seconds > 0 then clock_timestamp() + make_interval(secs => p_delay_seconds) end;
+  v_new.attempt := p_run.attempt + 1;
+  v_new.retry_of := p_run.id;
+  v_new.root_run_id := p_run.root_run_id;
+  v_new.created_by := p_run.created_by;
+  v_run := private.insert_run(v_new);
+  if v_run.id is null then
+    select * into v_run from public.runs where retry_of = p_run.id;
+  end if;
+  return v_run;
+end;
+$$;
+
+-- Ends a run whose row the caller has locked. Locks: (runs), run_steps, run_events. What its steps had not finished ends with it,
+-- and the template's retry policy decides about a successor: a run that was claimed and never started always gets one (at most
+-- five attempts), a started one only if the template asks for it, and a cancelled one never.
+create function private.end_run(p_run public.runs, p_status text, p_reason text, p_message text, p_exit_code integer default null)
+returns public.runs
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_run public.runs;
+  v_retry jsonb;
+  v_cause text;
+begin
+  update public.runs
+  set status = p_status, reason = p_reason, message = left(p_message, 4000), exit_code = p_exit_code, finished_at = v_now
+  where id = p_run.id
+  returning * into v_run;
+  update public.run_steps
+  set status = case when run_steps.status = 'pending' then 'skipped'
+                    when p_status in ('cancelled', 'timed_out') then p_status else 'failed' end,
+      finished_at = v_now
+  where run_id = p_run.id and run_steps.status in ('pending', 'running');
+  perform private.append_event(v_run.id, 'run.' || p_status, coalesce(nullif(p_message, ''), initcap(replace(p_status, '_', ' '))),
+    jsonb_strip_nulls(jsonb_build_object('reason', p_reason, 'exit_code', p_exit_code)),
+    null, case p_status when 'succeeded' then 'info' when 'cancelled' then 'warn' else 'error' end);
+
+  if p_status in ('succeeded', 'cancelled') or p_run.cancel_requested_at is not null then
+    return v_run;
+  end if;
+  select coalesce(spec::jsonb -> 'retry', '{}') into v_retry from public.template_versions where id = p_run.template_version_id;
+  v_cause := case when p_reason = 'lost' then 'lost' else p_status end;
+  if (p_reason = 'lost' and p_run.started_at is null and p_run.attempt < 5)
+     or (coalesce(v_retry -> 'on', '[]') ? v_cause and p_run.attempt < coalesce((v_retry ->> 'attempts')::integer, 1)) then
+    perform private.insert_successor(v_run, case when p_run.started_at is null then 0
+      else (coalesce((v_retry ->> 'backoff_seconds')::integer, 5) * least(2 ^ (p_run.attempt - 1), 720))::integer end);
+  end if;
+  return v_run;
+end;
+$$;
