@@ -1,0 +1,42 @@
+"""`python -m bench`: runs the benchmarks on a private stack and prints them; exits 1 when a limit was not kept."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+
+from rich.console import Console
+
+from bench import engine
+from bench.report import Row, machine, print_rows
+
+BENCHMARKS = {"engine": ("Engine calls against bare SQL", engine.run)}
+
+
+async def main(names: list[str], *, quick: bool, as_json: bool) -> bool:
+    console = Console(stderr=as_json)
+    if not console.is_terminal:
+        console = Console(stderr=as_json, width=140)
+    where = machine()
+    console.print(", ".join(f"{name} {value}" for name, value in where.items()), highlight=False)
+    results: dict[str, list[Row]] = {}
+    for name in names:
+        title, run = BENCHMARKS[name]
+        results[name] = await run(quick=quick)
+        print_rows(console, title, results[name])
+    if as_json:
+        rows = {name: [row.as_json() for row in found] for name, found in results.items()}
+        sys.stdout.write(json.dumps({"machine": where, "quick": quick, "benchmarks": rows}, indent=2) + "\n")
+    return all(row.kept for found in results.values() for row in found)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, []], default=[], help="all when none is named")
+    parser.add_argument("--quick", action="store_true", help="fewer samples: to see that it works, not to quote")
+    parser.add_argument("--json", action="store_true", help="JSON on stdout, the tables on stderr")
+    options = parser.parse_args()
+    kept = asyncio.run(main(options.names or list(BENCHMARKS), quick=options.quick, as_json=options.json))
+    sys.exit(0 if kept else 1)
