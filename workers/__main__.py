@@ -1,0 +1,40 @@
+"""`python -m workers`: one worker, configured by its environment. `docs/worker.md` explains it."""
+
+import asyncio
+import ctypes
+import sys
+
+from workers import logs
+from workers.app import Worker
+from workers.config import ConfigurationError, Settings, load
+from workers.store import Refused
+
+PR_SET_DUMPABLE = 4
+
+
+async def _work(settings: Settings) -> None:
+    await Worker(settings).run()
+
+
+def main() -> int:
+    """Exit code 0 after a drain, 2 for a wrong configuration, 1 for anything else."""
+    try:
+        settings = load()
+    except ConfigurationError as error:
+        sys.stderr.write(f"The worker can not start:\n{error}\n")
+        return 2
+    logs.configure(settings.log_level)
+    if sys.platform == "linux":
+        # /proc/<worker>/environ holds the service key: closed to the processes of runs, which have the same user id.
+        # (Not where the worker runs as root: root reads everything.)
+        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+    try:
+        asyncio.run(_work(settings))
+    except (OSError, Refused) as error:
+        sys.stderr.write(f"The worker can not start: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,219 @@
+"""The worker: claims runs, keeps their leases, executes them, sweeps, and drains when it is asked to stop."""
+
+import asyncio
+import contextlib
+import importlib.metadata
+import logging
+import os
+import random
+import signal
+import socket
+import time
+import uuid
+from collections.abc import Coroutine
+from typing import Final
+
+from opsroom.domain.errors import OpsRoomError, WorkerNotFound
+from workers.config import Settings
+from workers.execution import RunExecution
+from workers.health import Health
+from workers.lease import LeaseKeeper
+from workers.metrics import Metrics
+from workers.process import Leash
+from workers.secrets import Masker, Vault
+from workers.services import Services
+from workers.store import Claim, Objects, Refused, Unavailable, open_store
+
+log = logging.getLogger(__name__)
+
+UNANSWERED_SECONDS: Final = 15.0
+GOODBYE_SECONDS: Final = 5.0
+
+
+class Worker:
+    """One worker process. `run` returns when it has drained."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.id = str(uuid.uuid4())
+        self._settings = settings
+        self._store = open_store(settings, self.id)
+        self._metrics = Metrics()
+        self._metrics.capacity.set(settings.concurrency)
+        self._leash = Leash()
+        vault = Vault(settings.secrets)
+        own = [settings.service_key, settings.database_url or ""]
+        self._services = Services(
+            settings, self._store, Objects(settings.supabase_url, settings.service_key), self._leash,
+            vault, Masker([*vault.values(), *own]), self._metrics,
+        )  # fmt: skip
+        self._keeper = LeaseKeeper(self._store, settings.heartbeat_seconds, self._metrics, self._register)
+        self._runs: dict[asyncio.Task[None], RunExecution] = {}
+        self._wake = asyncio.Event()
+        self._draining = asyncio.Event()
+        self.health = Health(self._metrics, self._not_ready)
+
+    async def run(self) -> None:
+        """Work until drained. SIGTERM or SIGINT drains; the second one stops the runs as well."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.drain)
+        await self._leash.start()
+        if self._settings.port:
+            await self.health.start(self._settings.host, self._settings.port)
+        await self._store.open()
+        background: list[asyncio.Task[None]] = []
+        try:
+            await self._until_draining(self._register())
+            if not self._draining.is_set():
+                log.info("worker started", extra={"worker": self.id, "transport": self._store.transport})
+                background = [
+                    asyncio.create_task(work, name=name)
+                    for name, work in (
+                        ("heartbeats", self._keeper.run()),
+                        ("hints", self._listen()),
+                        ("sweep", self._sweep_for_ever()),
+                    )
+                ]
+                for task in background:
+                    task.add_done_callback(self._on_background_end)
+                await self._claim_until_draining()
+            await self._drain()
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            await self._services.objects.close()
+            await self._store.close()
+            await self._leash.close()
+            await self.health.close()
+
+    def drain(self) -> None:
+        """First call: no new claims. Second call: stop the runs."""
+        if not self._draining.is_set():
+            log.info("draining", extra={"worker": self.id, "active": len(self._runs)})
+            self._draining.set()
+            self._metrics.draining.set(1)
+            self._wake.set()
+            return
+        log.warning("stopping the runs", extra={"worker": self.id, "active": len(self._runs)})
+        for execution in self._runs.values():
+            execution.stop()
+
+    def _not_ready(self) -> str | None:
+        if self._draining.is_set():
+            return "draining"
+        answered = self._keeper.answered_at
+        if answered is None or time.monotonic() - answered > UNANSWERED_SECONDS + self._settings.heartbeat_seconds:
+            return "the control plane does not answer"
+        return None
+
+    def _on_background_end(self, task: asyncio.Task[None]) -> None:
+        """A worker without heartbeats or sweeps must not go on as if nothing had happened."""
+        if not task.cancelled() and (error := task.exception()):
+            log.critical("a background task died", extra={"task": task.get_name()}, exc_info=error)
+            self.drain()
+
+    async def _register(self) -> None:
+        version = importlib.metadata.version("ops-control-room")
+        await self._store.register_worker(
+            name=self._settings.name, host=socket.gethostname(), pid=os.getpid(), version=version,
+            capacity=self._settings.concurrency,
+        )  # fmt: skip
+
+    async def _until_draining(self, work: Coroutine[None, None, None]) -> None:
+        task, draining = asyncio.create_task(work), asyncio.create_task(self._draining.wait())
+        await asyncio.wait({task, draining}, return_when=asyncio.FIRST_COMPLETED)
+        draining.cancel()
+        if task.done():
+            task.result()
+        task.cancel()
+
+    async def _claim_until_draining(self) -> None:
+        while not self._draining.is_set():
+            self._wake.clear()
+            free = self._settings.concurrency - len(self._runs)
+            claimed = await self._claim(free) if free > 0 else 0
+            if claimed:
+                # There may be more, in other lanes.
+                continue
+            pause = self._settings.poll_seconds * random.uniform(0.75, 1.25)  # noqa: S311  jitter, not a secret
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
+
+    async def _claim(self, limit: int) -> int:
+        sent = time.monotonic()
+        try:
+            claims = await self._store.claim_runs(limit, str(uuid.uuid4()))
+        except WorkerNotFound:
+            await self._register()
+            return 0
+        except (OpsRoomError, Refused):
+            log.exception("claiming was refused", extra={"worker": self.id})
+            return 0
+        self._metrics.claim_seconds.observe(time.monotonic() - sent)
+        for claim in claims:
+            self._metrics.claims.inc()
+            self._begin(claim, sent)
+        return len(claims)
+
+    def _begin(self, claim: Claim, counted_from: float) -> None:
+        lease = self._keeper.hold(claim, counted_from)
+        execution = RunExecution(self._services, lease)
+
+        async def execute() -> None:
+            began = time.monotonic()
+            outcome = "error"
+            try:
+                outcome = await execution.run()
+            except Exception:
+                # Without a heartbeat the lease runs out, and the sweep ends the run.
+                log.exception("a run broke the worker's code", extra={"run_id": claim.run_id})
+            finally:
+                self._keeper.let_go(lease)
+                self._metrics.runs_finished.labels(outcome).inc()
+                self._metrics.run_seconds.observe(time.monotonic() - began)
+                log.info("run ended", extra={"run_id": claim.run_id, "outcome": outcome})
+
+        task = asyncio.create_task(execute(), name=f"run {claim.run_id}")
+        self._runs[task] = execution
+        self._metrics.runs_active.set(len(self._runs))
+        task.add_done_callback(self._on_run_end)
+
+    def _on_run_end(self, task: asyncio.Task[None]) -> None:
+        del self._runs[task]
+        self._metrics.runs_active.set(len(self._runs))
+        # Its lane has a free slot now, and so has this worker.
+        self._wake.set()
+
+    async def _listen(self) -> None:
+        async for hint in self._store.hints():
+            if hint.startswith("cancel:"):
+                self._keeper.beat_now()
+            else:
+                self._wake.set()
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            # Jitter, so that the workers' sweeps do not meet.
+            await asyncio.sleep(self._settings.sweep_seconds * random.uniform(0.5, 1.5))  # noqa: S311
+            try:
+                ended = await self._store.sweep_runs()
+            except (Unavailable, Refused, OpsRoomError) as error:
+                log.warning("a sweep failed", extra={"error": str(error)})
+                continue
+            for how, count in ended.items():
+                if count:
+                    self._metrics.swept.labels(how).inc(count)
+                    log.warning("a sweep ended stuck runs", extra={"how": how, "count": count})
+
+    async def _drain(self) -> None:
+        with contextlib.suppress(Unavailable, Refused, OpsRoomError, TimeoutError):
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                await self._store.drain_worker()
+        while self._runs:
+            await asyncio.wait(set(self._runs))
+        with contextlib.suppress(Unavailable, Refused, OpsRoomError, TimeoutError):
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                await self._store.stop_worker()
+        log.info("worker stopped", extra={"worker": self.id})

@@ -1,0 +1,115 @@
+"""The worker's settings, from its environment. `docs/worker.md` lists every variable."""
+
+import os
+import re
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+SECRET_PREFIX: Final = "OPSROOM_SECRET_"  # noqa: S105  a prefix, not a secret
+
+
+class ConfigurationError(Exception):
+    """The environment does not make a worker; the message has one line per thing to mend."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that a worker has to know. Durations in seconds, sizes in bytes."""
+
+    supabase_url: str
+    service_key: str = field(repr=False)
+    database_url: str | None = field(default=None, repr=False)
+    secrets: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    name: str = ""
+    concurrency: int = 4
+    host: str = "127.0.0.1"
+    port: int = 54325
+    heartbeat_seconds: float = 5.0
+    poll_seconds: float = 2.0
+    sweep_seconds: float = 5.0
+    grace_seconds: float = 10.0
+    output_limit: int = 50 * 1024 * 1024
+    artifact_limit: int = 1024 * 1024 * 1024
+    work_root: Path | None = None
+    start_directory: Path = field(default_factory=Path.cwd)
+    step_environment: tuple[str, ...] = ()
+    log_level: str = "INFO"
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings that `environ` holds. Raises ConfigurationError naming everything that is wrong at once."""
+    reader = _Reader(environ)
+    settings = Settings(
+        supabase_url=reader.url("SUPABASE_URL"),
+        service_key=reader.first("SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_SECRET_KEY"),
+        database_url=environ.get("OPSROOM_DATABASE_URL") or None,
+        secrets={k.removeprefix(SECRET_PREFIX): v for k, v in environ.items() if k.startswith(SECRET_PREFIX) and v},
+        name=environ.get("OPSROOM_WORKER_NAME") or socket.gethostname(),
+        concurrency=int(reader.number("OPSROOM_WORKER_CONCURRENCY", 4, 1, 256)),
+        host=environ.get("OPSROOM_WORKER_HOST") or "127.0.0.1",
+        port=int(reader.number("OPSROOM_WORKER_PORT", 54325, 0, 65535)),
+        heartbeat_seconds=reader.number("OPSROOM_WORKER_HEARTBEAT_SECONDS", 5, 0.1, 60),
+        poll_seconds=reader.number("OPSROOM_WORKER_POLL_SECONDS", 2, 0.1, 60),
+        sweep_seconds=reader.number("OPSROOM_WORKER_SWEEP_SECONDS", 5, 0.1, 300),
+        grace_seconds=reader.number("OPSROOM_WORKER_GRACE_SECONDS", 10, 0, 600),
+        output_limit=int(reader.number("OPSROOM_OUTPUT_LIMIT_BYTES", 50 * 1024 * 1024, 1024, 1 << 40)),
+        artifact_limit=int(reader.number("OPSROOM_ARTIFACT_LIMIT_BYTES", 1 << 30, 1024, 1 << 40)),
+        work_root=reader.directory("OPSROOM_WORK_ROOT"),
+        step_environment=tuple(filter(None, re.split(r"[,\s]+", environ.get("OPSROOM_STEP_ENV", "")))),
+        log_level=reader.level("OPSROOM_LOG_LEVEL"),
+    )
+    if reader.problems:
+        raise ConfigurationError("\n".join(reader.problems))
+    return settings
+
+
+class _Reader:
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self.problems: list[str] = []
+
+    def first(self, *names: str) -> str:
+        for name in names:
+            if value := self._environ.get(name):
+                return value
+        self.problems.append(f"{names[0]} is not set: give the project's service key (or {names[-1]})")
+        return ""
+
+    def url(self, name: str) -> str:
+        value = self._environ.get(name, "").rstrip("/")
+        if not re.match(r"https?://[^/\s]+", value):
+            said = f"is {value!r}" if value else "is not set"
+            self.problems.append(
+                f"{name} {said}: give the address of the Supabase project, for instance https://x.supabase.co"
+            )
+        return value
+
+    def number(self, name: str, default: float, low: float, high: float) -> float:
+        text = self._environ.get(name, "")
+        try:
+            value = float(text) if text else default
+            if not low <= value <= high:
+                raise ValueError
+        except ValueError:
+            self.problems.append(f"{name} is {text!r}: give a number from {low:g} to {high:g}")
+            return default
+        return value
+
+    def directory(self, name: str) -> Path | None:
+        text = self._environ.get(name)
+        if not text:
+            return None
+        path = Path(text).resolve()
+        if not path.is_dir() or not os.access(path, os.W_OK):
+            self.problems.append(f"{name} is {text!r}: give a directory that the worker may write to")
+        return path
+
+    def level(self, name: str) -> str:
+        value = (self._environ.get(name) or "INFO").upper()
+        if value not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+            self.problems.append(f"{name} is {value!r}: give DEBUG, INFO, WARNING or ERROR")
+            return "INFO"
+        return value

@@ -1,0 +1,138 @@
+"""Evidence: a run's events, written by one writer in numbered batches.
+
+Batches are numbered 1, 2, 3… and a batch whose acknowledgement was lost is sent again under its number, so nothing is
+lost and nothing is written twice. Whoever emits waits when too much is unwritten; heartbeats do not pass here.
+"""
+
+import asyncio
+import time
+from collections import deque
+from typing import Final
+
+from pydantic import JsonValue
+
+from opsroom.domain.errors import OpsRoomError
+from opsroom.domain.events import MAX_MESSAGE_BYTES, Level, WorkerEventType
+from workers.metrics import Metrics
+from workers.secrets import Masker
+from workers.store import Claim, Store
+
+BATCH_SECONDS: Final = 0.1
+BATCH_EVENTS: Final = 500
+BATCH_BYTES: Final = 1 << 20
+UNWRITTEN_BYTES: Final = 4 << 20
+EVENT_OVERHEAD: Final = 200
+
+_Event = dict[str, JsonValue]
+
+
+class Evidence:
+    """The events of one run, from its start to its end."""
+
+    def __init__(self, store: Store, claim: Claim, masker: Masker, metrics: Metrics) -> None:
+        self._store = store
+        self._claim = claim
+        self._masker = masker
+        self._metrics = metrics
+        self._unwritten: deque[_Event] = deque()
+        self._bytes = 0
+        self._batch = 0
+        self._closing = False
+        self._something = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self.broken = asyncio.Event()
+        """Set when the control plane refuses the events; `close` then raises why."""
+        self._writer = asyncio.create_task(self._write_for_ever())
+
+    async def emit(
+        self,
+        kind: WorkerEventType,
+        step: str | None,
+        message: str = "",
+        *,
+        level: Level = "info",
+        data: dict[str, JsonValue] | None = None,
+    ) -> None:
+        """Add one event; masked, cut to the longest message there may be."""
+        self._add(kind, step, _shortened(self._masker.mask(message)), level, data or {})
+        await self._wait_for_room()
+
+    async def output(self, step: str, stream: str, text: str, partial: bool) -> None:
+        """Add output that is masked and cut already; joined with the chunk before where both fit into one event."""
+        last = self._unwritten[-1] if self._unwritten else None
+        data: dict[str, JsonValue] = {"stream": stream, "partial": True} if partial else {"stream": stream}
+        if last and last["type"] == "output" and last["step"] == step and last["data"] == {"stream": stream}:
+            joined = f"{last['message']}\n{text}"
+            if len(joined) * 4 <= MAX_MESSAGE_BYTES or len(joined.encode()) <= MAX_MESSAGE_BYTES:
+                last["message"], last["data"] = joined, data
+                self._bytes += len(text)
+                await self._wait_for_room()
+                return
+        self._add("output", step, text, "info", data)
+        await self._wait_for_room()
+
+    async def close(self) -> None:
+        """Write all that is left. Raises what the writer died of."""
+        self._closing = True
+        self._something.set()
+        await self._writer
+
+    def abandon(self) -> None:
+        """Stop writing: the run is not this worker's any more."""
+        self._writer.cancel()
+        self._room.set()
+
+    def _add(self, kind: str, step: str | None, message: str, level: str, data: dict[str, JsonValue]) -> None:
+        self._unwritten.append({"type": kind, "step": step, "level": level, "message": message, "data": data})
+        self._bytes += len(message) + EVENT_OVERHEAD
+        self._something.set()
+
+    async def _wait_for_room(self) -> None:
+        if self._bytes > UNWRITTEN_BYTES and not self._writer.done():
+            self._room.clear()
+            await self._room.wait()
+
+    async def _write_for_ever(self) -> None:
+        last = -BATCH_SECONDS
+        try:
+            while True:
+                await self._something.wait()
+                early = last + BATCH_SECONDS - time.monotonic()
+                if early > 0 and not self._closing and self._bytes < BATCH_BYTES:
+                    await asyncio.sleep(early)
+                events = self._take()
+                if not events:
+                    if self._closing:
+                        return
+                    self._something.clear()
+                    continue
+                last = time.monotonic()
+                self._batch += 1
+                await self._store.append_events(self._claim, self._batch, events)
+                self._metrics.event_batches.inc()
+                self._metrics.events.inc(len(events))
+        except OpsRoomError:
+            self.broken.set()
+            raise
+        finally:
+            self._room.set()
+
+    def _take(self) -> list[_Event]:
+        events: list[_Event] = []
+        size = 0
+        while self._unwritten and len(events) < BATCH_EVENTS and size < BATCH_BYTES:
+            event = self._unwritten.popleft()
+            size += len(str(event["message"])) + EVENT_OVERHEAD
+            events.append(event)
+        self._bytes = max(0, self._bytes - size) if self._unwritten else 0
+        if self._bytes <= UNWRITTEN_BYTES // 2:
+            self._room.set()
+        return events
+
+
+def _shortened(message: str) -> str:
+    data = message.replace("\x00", "\ufffd").encode(errors="replace")
+    if len(data) <= MAX_MESSAGE_BYTES:
+        return data.decode()
+    return data[: MAX_MESSAGE_BYTES - 4].decode(errors="ignore") + "…"

@@ -1,0 +1,31 @@
+"""The worker's own log: a constant message plus fields, one line each, on stderr."""
+
+import json
+import logging
+import sys
+from typing import Any
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class _FieldFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        fields = {key: value for key, value in vars(record).items() if key not in _STANDARD}
+        text = f"{self.formatTime(record)} {record.levelname.lower():7} {record.getMessage()}"
+        text += "".join(f" {key}={_plain(value)}" for key, value in fields.items())
+        return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
+
+
+def _plain(value: Any) -> str:
+    text = str(value)
+    return json.dumps(text) if not text or any(c.isspace() or c == '"' for c in text) else text
+
+
+def configure(level: str) -> None:
+    """Send every log record of `level` and above to stderr."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_FieldFormatter())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    # One line per request would drown the worker's own words, and shows addresses of storage objects.
+    for noisy in ("httpx", "httpcore", "psycopg.pool"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

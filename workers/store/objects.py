@@ -1,0 +1,71 @@
+"""Artifacts' bytes: Supabase Storage over HTTP, addressed by content, so that an upload can simply be repeated."""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from workers.store.https import service_headers
+
+log = logging.getLogger(__name__)
+
+BUCKET: Final = "artifacts"
+CHUNK: Final = 1 << 18
+LONGEST_PAUSE: Final = 5.0
+
+
+class UploadRefused(Exception):
+    """Storage will not take the object, whatever we repeat; the message says why."""
+
+
+class Objects:
+    """Uploads to the private bucket `artifacts`."""
+
+    def __init__(self, url: str, key: str) -> None:
+        # Uploads may be large: no limit on the whole, only on silence.
+        self._client = httpx.AsyncClient(
+            base_url=f"{url}/storage/v1/object/{BUCKET}/",
+            headers=service_headers(key),
+            timeout=httpx.Timeout(60, connect=5),
+        )
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def upload(self, run_id: str, sha256: str, path: Path, media_type: str) -> None:
+        """Store the file as `<run_id>/<sha256>`, repeating what may be repeated. Raises UploadRefused."""
+        size, pause = path.stat().st_size, 0.2
+        # Without a length httpx would send chunks, which Storage behind some proxies does not take.
+        headers = {"content-type": media_type, "content-length": str(size), "x-upsert": "false"}
+        while True:
+            try:
+                answer = await self._client.post(f"{run_id}/{sha256}", content=_read(path), headers=headers)
+            except httpx.TransportError as error:
+                problem = str(error) or type(error).__name__
+            else:
+                if answer.is_success or _already_there(answer):
+                    return
+                problem = f"HTTP {answer.status_code}: {answer.text[:300]}"
+                if not answer.is_server_error and answer.status_code != HTTPStatus.TOO_MANY_REQUESTS:
+                    raise UploadRefused(f"Storage refused an artifact of {size} bytes: {problem}")
+            log.warning("an upload will be repeated", extra={"run_id": run_id, "error": problem})
+            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  jitter, not a secret
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+
+def _already_there(answer: httpx.Response) -> bool:
+    """The same content under the same address: an earlier try, whose answer was lost."""
+    return answer.status_code == HTTPStatus.CONFLICT or (
+        answer.status_code == HTTPStatus.BAD_REQUEST and ('"409"' in answer.text or "Duplicate" in answer.text)
+    )
+
+
+async def _read(path: Path) -> AsyncIterator[bytes]:
+    with await asyncio.to_thread(path.open, "rb") as file:
+        while chunk := await asyncio.to_thread(file.read, CHUNK):
+            yield chunk
