@@ -1,8 +1,7 @@
 """What the engine's promises cost: each call of a run's life next to the same step in bare SQL, on one database.
 
-The floor is a queue as it is often written: an insert; a claim by `for update skip locked`; updates by primary key; a
-multi-row insert for events. It has no lanes, no claim token, no numbering, no hash chain, no roles, no step states and
-no doorbells. Both sides run on one connection each, in turn, every call its own durable transaction.
+Both sides live in one database (see `bench.floor`) and take turns, one connection each side and program, every call its
+own durable transaction.
 """
 
 from __future__ import annotations
@@ -14,19 +13,10 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from bench import floor
 from bench.report import Row
 from bench.room import Connection, Database, new_session, new_worker, open_database, value
 
-FLOOR_TABLES = """
-create schema floor;
-create table floor.jobs (
-  id uuid primary key default gen_random_uuid(), status text not null default 'queued', params jsonb not null,
-  queued_at timestamptz not null default clock_timestamp(), finished_at timestamptz);
-create index jobs_queue on floor.jobs (queued_at) where status = 'queued';
-create table floor.events (
-  job_id uuid references floor.jobs (id), seq bigint generated always as identity, message text, data jsonb,
-  primary key (job_id, seq));
-"""
 LINE = (
     "2026-11-24 00:00:00 checked one more thing and found it to be in good order; nothing to report so far, going on\n"
 )
@@ -53,26 +43,11 @@ async def floor_life(connection: Connection, samples: Samples) -> None:
     async def call(name: str, statement: Any, *args: object) -> Any:
         return await timed(samples[name], lambda: value(connection, statement, *args))
 
-    await call("create", "insert into floor.jobs (params) values ('{}') returning id")
-    job = await call(
-        "claim",
-        "with picked as materialized (select id from floor.jobs where status = 'queued' order by queued_at limit 1 "
-        "for update skip locked) update floor.jobs as j set status = 'claimed' from picked where j.id = picked.id "
-        "returning j.id",
-    )
-    await call("start", "update floor.jobs set status = 'running' where id = %s returning id", job)
-    await call(
-        "append 10 events",
-        "with added as (insert into floor.events (job_id, message, data) select %s, e ->> 'message', e -> 'data' "
-        "from jsonb_array_elements(%s) as t (e) returning 1) select count(*) from added",
-        job,
-        json.dumps(EVENTS),
-    )
-    await call(
-        "finish",
-        "update floor.jobs set status = 'succeeded', finished_at = clock_timestamp() where id = %s returning id",
-        job,
-    )
+    await call("create", floor.CREATE)
+    job = await call("claim", floor.CLAIM)
+    await call("start", floor.START, job)
+    await call("append 10 events", floor.APPEND, job, json.dumps(EVENTS))
+    await call("finish", floor.FINISH, job)
 
 
 async def engine_life(
@@ -96,24 +71,56 @@ async def measure_calls(database: Database, rounds: int, runs: int) -> list[Row]
     console = await database.connect()
     person, worker = await database.connect("person"), await database.connect("worker")
     async with console, person, worker:
-        await console.execute(FLOOR_TABLES)
+        await console.execute(floor.TABLES)
         session_id, worker_id = await new_session(person), await new_worker(worker)
         ours: list[Samples] = []
         floors: list[Samples] = []
         for number in range(rounds + 1):
             samples: Samples = defaultdict(list)
-            floor: Samples = defaultdict(list)
+            bare: Samples = defaultdict(list)
             for _ in range(runs if number else max(10, runs // 10)):
-                await floor_life(console, floor)
+                await floor_life(console, bare)
                 await engine_life(person, worker, session_id, worker_id, samples)
             if number:  # the first round only warms caches and plans
                 ours.append(samples)
-                floors.append(floor)
+                floors.append(bare)
     return [
         Row(call, [each[call] for each in ours], f"bare SQL: {call}", [each[call] for each in floors]) for call in CALLS
     ]
 
 
+async def measure_deep_queue(database: Database, rounds: int, waiting: int, claims: int) -> Row:
+    """A claim while `waiting` runs are queued in sixteen lanes, next to one while as many jobs are queued."""
+    console = await database.connect()
+    person, worker = await database.connect("person"), await database.connect("worker")
+    ours: list[list[float]] = [[] for _ in range(rounds)]
+    floors: list[list[float]] = [[] for _ in range(rounds)]
+    async with console, person, worker:
+        worker_id = await new_worker(worker)
+        await console.execute("insert into floor.jobs (params) select '{}' from generate_series(1, %s)", (waiting,))
+        for _ in range(4):
+            await person.execute(
+                "select count(public.create_run(%s, 'bench', '{}', substr('ABCD', 1 + n %% 4, 1))::text) "
+                "from generate_series(1, %s) as n",
+                (await new_session(person), waiting // 4),
+            )
+        await console.execute("analyze")
+        for number in range(rounds):
+            for _ in range(claims):
+                await timed(floors[number], lambda: value(console, floor.CLAIM))
+                answer = await timed(
+                    ours[number],
+                    lambda: value(worker, "select public.claim_runs(%s, 1, %s)", worker_id, uuid.uuid4()),
+                )
+                held = (answer[0]["run_id"], answer[0]["claim_token"])
+                await worker.execute("select public.finish_run(%s, %s, 'failed', 'worker_error')", held)
+    return Row(f"claim, {waiting:,} waiting", ours, "bare SQL: claim", floors)
+
+
 async def run(*, quick: bool) -> list[Row]:
     async with open_database() as database:
-        return await measure_calls(database, rounds=3 if quick else 5, runs=50 if quick else 300)
+        rows = await measure_calls(database, rounds=3 if quick else 5, runs=50 if quick else 200)
+        deep = await measure_deep_queue(
+            database, rounds=3 if quick else 5, waiting=400 if quick else 10_000, claims=20 if quick else 100
+        )
+        return [*rows, deep]
