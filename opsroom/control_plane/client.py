@@ -195,7 +195,9 @@ class ControlPlane:
         await self._rest.rpc("set_template_enabled", {"p_slug": slug, "p_enabled": enabled})
 
     async def set_member(self, email: str, role: Role | None) -> Member:
-        """Let a person in with a role, or with None take all away; needs admin. Raises MemberNotFound without an account."""
+        """Let a person in with a role, or with None take all away; needs admin. Raises MemberNotFound without an
+        account.
+        """
         return Member.model_validate(await self._rest.rpc("set_member", {"p_email": email, "p_role": role}))
 
 

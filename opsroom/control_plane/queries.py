@@ -87,7 +87,9 @@ def select_members() -> Query:
     """The people of the room."""
 
     async def query(api: AsyncPostgrestClient) -> Rows:
-        return (await api.from_("members").select(",".join(Member.model_fields)).order("email").limit(1000).execute()).data
+        return (
+            await api.from_("members").select(",".join(Member.model_fields)).order("email").limit(1000).execute()
+        ).data
 
     return query
 

@@ -1,0 +1,49 @@
+"""`opsroom worker`: a worker process in the foreground, for the embedded stack or a project."""
+
+import os
+import subprocess
+import sys
+from typing import Annotated
+
+import typer
+
+from opsroom.cli import failure
+
+
+def worker(
+    concurrency: Annotated[int | None, typer.Option(min=1, max=256, help="Runs at once. Default: 4.")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of /healthz and /metrics; 0 is any free one.")] = 0,
+) -> None:
+    """Run one more worker until Ctrl-C, for the embedded stack unless SUPABASE_URL is set.
+
+    Example: opsroom worker --concurrency 8
+    """
+
+    async def work() -> dict[str, str]:
+        return _environment()
+
+    environment = failure.run(work()) | {"OPSROOM_WORKER_PORT": str(port)}
+    if concurrency is not None:
+        environment["OPSROOM_WORKER_CONCURRENCY"] = str(concurrency)
+    process = subprocess.Popen([sys.executable, "-m", "workers"], env=environment)
+    while True:
+        try:
+            raise typer.Exit(process.wait())
+        except KeyboardInterrupt:
+            continue  # the worker got the Ctrl-C too: it drains, and says so
+
+
+def _environment() -> dict[str, str]:
+    from opsroom.control_plane.config import find_connection
+
+    if os.environ.get("SUPABASE_URL") or find_connection().source != "embedded":
+        return dict(os.environ)
+    from opsroom.local.environment import worker_environment
+    from opsroom.local.paths import state_from_environment
+
+    return dict(os.environ) | worker_environment(state_from_environment())
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(rich_help_panel="The stack")(worker)
