@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
+from jsonschema.validators import extend  # pyright: ignore[reportUnknownVariableType]
 
 from opsroom.domain.errors import FieldError
 
@@ -92,6 +93,15 @@ _checker.checks("uuid")(_matches(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F
 _checker.checks("secret-ref")(_matches(r"[A-Z][A-Z0-9_]{0,62}"))
 
 
+def _pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[ValidationError]:
+    """As in ECMA-262 and in Postgres, a final `$` is the very end: Python's also matches before a final line break."""
+    if isinstance(value, str) and not re.search(re.sub(r"(?<!\\)\$$", r"\\Z", pattern), value):
+        yield ValidationError(f"{value!r} does not match {pattern!r}")
+
+
+_Validator: Final[Any] = extend(Draft202012Validator, {"pattern": _pattern})  # pyright: ignore[reportUnknownVariableType]
+
+
 def closed(schema: Mapping[str, Any]) -> dict[str, Any]:
     """`schema` with every object in it closed: keys it does not name are refused."""
     result = dict(schema)
@@ -113,10 +123,12 @@ def validate(schema: Mapping[str, Any], params: Mapping[str, Any]) -> list[Field
     """All that is wrong with `params`, field by field; empty when a run may be created with them."""
     if unstorable := list(_unstorable(params, "")):
         return unstorable
-    validator = Draft202012Validator(closed({"type": "object", **schema}), format_checker=_checker)
-    errors = cast(Iterable[ValidationError], validator.iter_errors(with_defaults(schema, params)))  # pyright: ignore[reportUnknownMemberType]
+    validator = cast(Any, _Validator)(closed({"type": "object", **schema}), format_checker=_checker)
+    errors = cast(Iterable[ValidationError], validator.iter_errors(with_defaults(schema, params)))
     found = [item for error in errors for item in _describe(error)]
-    return sorted(found, key=lambda item: (item.path, item.code))
+    mistyped = {item.path for item in found if item.code == "type"}
+    kept = [item for item in found if item.code == "type" or item.path not in mistyped]
+    return sorted(kept, key=lambda item: (item.path, item.code))
 
 
 def _unstorable(value: Any, path: str) -> Iterator[FieldError]:

@@ -1,11 +1,12 @@
 """Templates: the definition of a runbook, strict and typed.
 
-A definition is written as YAML in `templates/` or sent as JSON to `save_template`; the database stores the JSON, numbers
-the version and pins it by the SHA-256 of its canonical JSON (RFC 8785). `docs/templates.md` describes every key.
+A definition is written as YAML in `templates/` or sent as JSON to `save_template`; the database stores the JSON,
+numbers the version and pins it by the SHA-256 of its canonical JSON (RFC 8785). Every key: `docs/templates.md`.
 """
 
 import hashlib
 import json
+import re
 from typing import Annotated, Any, Final, Literal, Self
 
 import rfc8785
@@ -141,6 +142,12 @@ def _check_schema(schema: Any, path: str, *, top: bool = False) -> None:
         raise ValueError(f"{path} must describe an object")
     if "format" in node and node["format"] not in FORMATS:
         raise ValueError(f"{path} uses an unknown format: {node['format']}; known: {', '.join(FORMATS)}")
+    if node.get("additionalProperties", False) is not False:
+        raise ValueError(f"{path} must not allow additionalProperties: params are strict")
+    try:
+        re.compile(node.get("pattern", ""))
+    except (re.error, TypeError) as error:
+        raise ValueError(f"{path}.pattern is not a regular expression: {error}") from error
     for name, sub in node.get("properties", {}).items():
         _check_schema(sub, f"{path}.properties.{name}")
     if "items" in node:

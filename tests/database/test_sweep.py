@@ -1,0 +1,159 @@
+"""The sweep: ends what is stuck, once, and starts what the template asks for."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from tests.database.conftest import TEMPLATE, Person, Room, Worker
+
+
+async def expire(room: Room, run_id: str) -> None:
+    await room.owner.execute(
+        "update public.runs set lease_expires_at = clock_timestamp() - interval '1 s' where id = %s", (run_id,)
+    )
+
+
+async def claimed(operator: Person, session_id: str, worker: Worker, template: str = "greet") -> dict[str, Any]:
+    await operator.call("create_run", p_session_id=session_id, p_template=template, p_params={"name": "ada"})
+    (claim,) = await worker.claim()
+    return claim
+
+
+async def row(room: Room, run_id: str) -> dict[str, Any]:
+    return await room.value("select to_json(r) from public.runs as r where id = %s", run_id)
+
+
+async def successor(room: Room, run_id: str) -> dict[str, Any] | None:
+    return await room.value("select to_json(r) from public.runs as r where retry_of = %s", run_id)
+
+
+async def test_a_run_that_never_started_gets_a_successor(
+    room: Room, operator: Person, session_id: str, worker: Worker
+) -> None:
+    claim = await claimed(operator, session_id, worker)
+    await expire(room, claim["run_id"])
+    assert await worker.call("sweep_runs") == {"lost": 1, "timed_out": 0, "retried": 1}
+    lost = await row(room, claim["run_id"])
+    assert (lost["status"], lost["reason"]) == ("failed", "lost")
+    new = await successor(room, claim["run_id"])
+    assert new is not None
+    assert (new["status"], new["attempt"], new["lane"]) == ("queued", 2, "A")
+    assert await worker.call("sweep_runs") == {"lost": 0, "timed_out": 0, "retried": 0}
+
+
+async def test_a_started_run_is_not_repeated_unless_its_template_asks(
+    room: Room, operator: Person, session_id: str, worker: Worker
+) -> None:
+    claim = await claimed(operator, session_id, worker)
+    await worker.start(claim)
+    await worker.append(claim, 1, {"type": "step.started", "step": "first"})
+    await expire(room, claim["run_id"])
+    await worker.call("sweep_runs")
+    assert await successor(room, claim["run_id"]) is None
+    steps = await room.column(
+        "select status from public.run_steps where run_id = %s order by position", claim["run_id"]
+    )
+    assert steps == ["failed", "skipped"]
+
+
+async def test_a_template_that_asks_for_retries_gets_them_up_to_its_limit(
+    room: Room, operator: Person, session_id: str, worker: Worker
+) -> None:
+    spec = TEMPLATE | {"slug": "stubborn", "retry": {"attempts": 2, "on": ["lost", "failed"], "backoff_seconds": 0}}
+    await room.owner.execute("select private.seed_template(%s::json)", (json.dumps(spec),))
+    claim = await claimed(operator, session_id, worker, "stubborn")
+    await worker.start(claim)
+    await expire(room, claim["run_id"])
+    await worker.call("sweep_runs")
+    assert await successor(room, claim["run_id"]) is not None
+    (second,) = await worker.claim()
+    assert second["attempt"] == 2
+    await worker.start(second)
+    await worker.finish(second, "failed", "step_failed")
+    assert await successor(room, second["run_id"]) is None
+
+
+async def test_backoff_doubles_and_holds_the_successor_back(
+    room: Room, operator: Person, session_id: str, worker: Worker
+) -> None:
+    spec = TEMPLATE | {"slug": "patient", "retry": {"attempts": 5, "on": ["failed"], "backoff_seconds": 60}}
+    await room.owner.execute("select private.seed_template(%s::json)", (json.dumps(spec),))
+    claim = await claimed(operator, session_id, worker, "patient")
+    await worker.start(claim)
+    await worker.finish(claim, "failed", "step_failed")
+    wait = await room.value(
+        "select extract(epoch from not_before - queued_at) from public.runs where retry_of = %s", claim["run_id"]
+    )
+    assert 59 < wait <= 60
+    assert await worker.claim() == []
+
+
+async def test_a_cancelled_run_that_is_lost_gets_no_successor(
+    room: Room, operator: Person, session_id: str, worker: Worker
+) -> None:
+    claim = await claimed(operator, session_id, worker)
+    await operator.call("cancel_run", p_run_id=claim["run_id"])
+    await expire(room, claim["run_id"])
+    await worker.call("sweep_runs")
+    assert (await row(room, claim["run_id"]))["reason"] == "lost"
+    assert await successor(room, claim["run_id"]) is None
+
+
+async def test_a_heartbeat_keeps_a_run(room: Room, operator: Person, session_id: str, worker: Worker) -> None:
+    claim = await claimed(operator, session_id, worker)
+    await worker.start(claim)
+    await expire(room, claim["run_id"])
+    (beat,) = await worker.call(
+        "heartbeat",
+        p_worker_id=worker.id,
+        p_runs=[{"run_id": claim["run_id"], "claim_token": claim["claim_token"]}],
+    )
+    assert (beat["verdict"], beat["lease_seconds"]) == ("ok", 30)
+    assert (await worker.call("sweep_runs"))["lost"] == 0
+
+
+async def test_a_queue_timeout_and_a_run_timeout_end_a_run(
+    room: Room, operator: Person, session_id: str, worker: Worker
+) -> None:
+    spec = TEMPLATE | {"slug": "hasty", "queue_timeout_seconds": 1, "timeout_seconds": 1}
+    await room.owner.execute("select private.seed_template(%s::json)", (json.dumps(spec),))
+    claim = await claimed(operator, session_id, worker, "hasty")
+    await worker.start(claim)
+    waiting = await operator.call("create_run", p_session_id=session_id, p_template="hasty", p_params={"name": "ada"})
+    assert (await worker.call("sweep_runs"))["timed_out"] == 0
+    await room.owner.execute(
+        "update public.runs set start_deadline_at = now() - interval '1 s' where id = %s", (waiting["id"],)
+    )
+    await room.owner.execute(
+        "update public.runs set started_at = now() - interval '62 s' where id = %s", (claim["run_id"],)
+    )
+    assert (await worker.call("sweep_runs"))["timed_out"] == 2
+    assert (await row(room, waiting["id"]))["reason"] == "queue_timeout"
+    assert (await row(room, claim["run_id"]))["reason"] == "run_timeout"
+
+
+@pytest.mark.parametrize("sweepers", [5])
+async def test_sweepers_at_once_end_each_run_once(
+    room: Room, operator: Person, session_id: str, worker: Worker, sweepers: int
+) -> None:
+    for lane in "ABCD":
+        await operator.call(
+            "create_run", p_session_id=session_id, p_template="greet", p_params={"name": "ada"}, p_lane=lane
+        )
+    for claim in await worker.claim(4):
+        await expire(room, claim["run_id"])
+    answers = await asyncio.gather(*(worker.call("sweep_runs") for _ in range(sweepers)))
+    assert sum(a["lost"] for a in answers) == 4
+
+
+async def test_a_sweep_is_bounded(room: Room, operator: Person, session_id: str, worker: Worker) -> None:
+    for lane in "ABC":
+        await operator.call(
+            "create_run", p_session_id=session_id, p_template="greet", p_params={"name": "ada"}, p_lane=lane
+        )
+    for claim in await worker.claim(4):
+        await expire(room, claim["run_id"])
+    assert (await worker.call("sweep_runs", p_limit=2))["lost"] == 2
+    assert (await worker.call("sweep_runs", p_limit=2))["lost"] == 1
