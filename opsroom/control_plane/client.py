@@ -29,7 +29,7 @@ from opsroom.control_plane.models import (
     Template,
     Worker,
 )
-from opsroom.control_plane.queries import RunFilter, select_members, select_runs, select_templates, select_workers
+from opsroom.control_plane.queries import RunFilter, select_members, select_runs, select_template, select_workers
 from opsroom.control_plane.realtime import Feed, FeedState
 from opsroom.control_plane.rest import Rest
 from opsroom.domain.errors import InvalidArgument, TemplateNotFound
@@ -76,12 +76,12 @@ class ControlPlane:
         return tuple(Run.model_validate(row) for row in rows)
 
     async def templates(self) -> tuple[Template, ...]:
-        """All templates at their newest version, by slug."""
-        return tuple(Template.model_validate(row) for row in await self._rest.send(select_templates()))
+        """All templates at their newest version, by title."""
+        return tuple(Template.model_validate(row) for row in await self._rest.rpc("list_templates"))
 
     async def template(self, slug: str, version: int | None = None) -> Template:
         """One template at its newest version, or at another. Raises TemplateNotFound."""
-        rows = await self._rest.send(select_templates(slug, version))
+        rows = await self._rest.send(select_template(slug, version))
         if not rows:
             raise TemplateNotFound(f"There is no template {slug!r}.", hint="`opsroom templates` lists them.")
         return Template.model_validate(rows[0])

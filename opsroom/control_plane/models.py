@@ -37,6 +37,7 @@ class Session(Row):
     title: str
     intent: str = ""
     created_by: str | None = None
+    created_by_name: str | None = None
     created_at: dt.datetime
     archived_at: dt.datetime | None = None
 
@@ -48,6 +49,7 @@ class SessionSummary(Session):
     active: int = 0
     failed: int = 0
     succeeded: int = 0
+    cancelled: int = 0
     last_activity_at: dt.datetime | None = None
 
 
@@ -57,7 +59,6 @@ class Run(Row):
     id: str
     session_id: str
     lane: Lane
-    template_version_id: str
     template_slug: str
     template_version: int
     template_digest: str
@@ -84,7 +85,6 @@ class Run(Row):
     cancel_requested_at: dt.datetime | None = None
     cancel_requested_by: str | None = None
     cancel_reason: str | None = None
-    idempotency_key: str | None = None
     created_by: str | None = None
     lease_seconds: int | None = None
     timeout_seconds: int | None = None
@@ -98,6 +98,8 @@ class Run(Row):
 class Card(Run):
     """A run with what the board shows of it."""
 
+    created_by_name: str | None = None
+    retried_by: str | None = None
     steps_total: int = 0
     steps_done: int = 0
     current_step: str | None = None
@@ -168,16 +170,29 @@ class Attempt(Row):
     id: str
     attempt: int
     status: RunStatus
+    reason: Reason | None = None
+    started_at: dt.datetime | None = None
+    finished_at: dt.datetime | None = None
+
+
+class SessionRef(Row):
+    """The session of a run, in short."""
+
+    id: str
+    title: str
+    archived_at: dt.datetime | None = None
 
 
 class RunDetail(Row):
     """A run with its steps, artifacts and attempts. `last_seq` is the number of its newest event."""
 
     run: Card
+    session: SessionRef | None = None
     steps: tuple[Step, ...] = ()
     artifacts: tuple[Artifact, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     last_seq: int = 0
+    read_at: dt.datetime | None = None
 
 
 class RunEvent(Row):
@@ -206,7 +221,6 @@ class EventPage(Row):
 class Template(Row):
     """One version of a runbook. `spec` is its definition as it was saved (`opsroom.domain.template`)."""
 
-    id: str
     slug: str
     version: int
     digest: str

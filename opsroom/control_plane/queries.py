@@ -94,28 +94,15 @@ def select_members() -> Query:
     return query
 
 
-def select_templates(slug: str | None = None, version: int | None = None) -> Query:
-    """The newest version of each template, or of one; or the one version asked for."""
+def select_template(slug: str, version: int | None) -> Query:
+    """The newest version of a template, or the one asked for; at most one row."""
 
     async def query(api: AsyncPostgrestClient) -> Rows:
-        newest = api.from_("template_versions").select("id,slug,version")
-        enabled = api.from_("run_templates").select("slug,enabled")
-        if slug is not None:
-            newest, enabled = newest.eq("slug", slug), enabled.eq("slug", slug)
+        select = api.from_("template_versions").select("slug,version,digest,spec,created_at,run_templates(enabled)")
+        select = select.eq("slug", slug)
         if version is not None:
-            newest = newest.eq("version", version)
-        # Specs are large and versions many: first find out which ones to read.
-        ids: dict[str, Any] = {}
-        for row in (await newest.order("version", desc=True).limit(5000).execute()).data:
-            ids.setdefault(row["slug"], row["id"])  # type: ignore[index]
-        if not ids:
-            return []
-        columns = "id,slug,version,digest,spec,created_at"
-        found: Rows = (
-            await api.from_("template_versions").select(columns).in_("id", list(ids.values())).order("slug").execute()
-        ).data
-        switches: Rows = (await enabled.execute()).data
-        on = {row["slug"]: row["enabled"] for row in switches}
-        return [{**row, "enabled": on.get(row["slug"], True)} for row in found]
+            select = select.eq("version", version)
+        found: Rows = (await select.order("version", desc=True).limit(1).execute()).data
+        return [{**row, **row["run_templates"]} for row in found]
 
     return query

@@ -225,12 +225,13 @@ class Feed:
         self._rung.set()
 
     def _heard(self, topic: str, payload: Mapping[str, Any]) -> None:
-        changed, what, seq = payload.get("run_id") or payload.get("session_id"), payload.get("what"), payload.get("seq")
+        what, seq, named = payload.get("what"), payload.get("seq"), payload.get("run_ids")
+        ids: list[Any] = [*named] if isinstance(named, list) else [payload.get("run_id"), payload.get("session_id")]
         self._ring(
             Ring(
                 topic,
                 "changed",
-                frozenset([changed] if isinstance(changed, str) else []),
+                frozenset(item for item in ids if isinstance(item, str)),
                 frozenset([what] if isinstance(what, str) else []),
                 seq if isinstance(seq, int) else None,
             )
