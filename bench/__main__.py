@@ -9,10 +9,13 @@ import sys
 
 from rich.console import Console
 
-from bench import engine
+from bench import engine, pickup
 from bench.report import Row, machine, print_rows
 
-BENCHMARKS = {"engine": ("Engine calls against bare SQL", engine.run)}
+BENCHMARKS = {
+    "engine": ("Engine calls against bare SQL", engine.run),
+    "pickup": ("Pick-up by an idle worker", pickup.run),
+}
 
 
 async def main(names: list[str], *, quick: bool, as_json: bool) -> bool:
