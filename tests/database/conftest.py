@@ -13,7 +13,6 @@ from psycopg import sql
 
 from tests.support.stack import Stack
 
-pytest_plugins = ["tests.support.stack"]
 
 TEMPLATE: dict[str, Any] = {
     "slug": "greet",
