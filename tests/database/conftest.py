@@ -13,7 +13,6 @@ from psycopg import sql
 
 from tests.support.stack import Stack
 
-
 TEMPLATE: dict[str, Any] = {
     "slug": "greet",
     "title": "Greet",
