@@ -38,9 +38,9 @@ class Room:
     async def sql(self, query: LiteralString, *params: Any) -> list[dict[str, Any]]:
         """As the owner of the schema."""
         async with await psycopg.AsyncConnection.connect(
-            self.stack.database_url("postgres"), autocommit=True, row_factory=dict_row
+            self.stack.database_url("postgres"), autocommit=True
         ) as connection:
-            cursor = await connection.execute(query, params or None)
+            cursor = await connection.cursor(row_factory=dict_row).execute(query, params or None)
             return await cursor.fetchall() if cursor.description else []
 
     async def call(self, query: LiteralString, *params: Any) -> Any:

@@ -1,0 +1,1 @@
+"""Programs that steps run in processes of their own: `python -m workers.programs.NAME`."""
