@@ -1,42 +1,46 @@
 -- Events: numbered 1..n per run under the lock of the run's row, each hashed over the one before.
 
--- SHA-256 over the canonical JSON (RFC 8785) of the event without its own hash; opsroom.domain.events computes the same.
-create function private.event_hash(
-  p_run_id uuid, p_seq bigint, p_at timestamptz, p_type text, p_step text, p_level text, p_message text, p_data jsonb, p_prev_hash text)
-returns text
-language sql stable
+create type private.new_event as (run_id uuid, type text, step text, level text, message text, data jsonb);
+
+-- Appends events, in the order given for each run, in one statement for all runs. The caller holds the locks of the runs' rows.
+-- The hash is SHA-256 over the canonical JSON (RFC 8785) of the event without it; opsroom.domain.events computes the same.
+create function private.record_events(p_events private.new_event[])
+returns void
+language sql
 set search_path = ''
 as $$
-  select encode(sha256(convert_to(
-    '{"at":"' || to_char(p_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
-    || '","data":' || private.canonical_json(p_data)
-    || ',"level":"' || p_level
-    || '","message":' || to_json(p_message)::text
-    || ',"prev_hash":"' || p_prev_hash
-    || '","run_id":"' || p_run_id
-    || '","seq":' || p_seq
-    || ',"step":' || coalesce(to_json(p_step)::text, 'null')
-    || ',"type":' || to_json(p_type)::text || '}', 'UTF8')), 'hex');
+  with recursive told as materialized (
+    select e.run_id, e.type, e.step, coalesce(e.level, 'info') as level, coalesce(e.message, '') as message, coalesce(e.data, '{}') as data,
+           row_number() over (partition by e.run_id order by e.n) as k
+    from unnest(p_events) with ordinality as e (run_id, type, step, level, message, data, n)
+  ), chain as (
+    select h.run_id, 0::bigint as k, coalesce(l.seq, 0) as seq, null::timestamptz as at, null::text as type, null::text as step,
+           null::text as level, null::text as message, null::jsonb as data, null::text as prev_hash, coalesce(l.hash, repeat('0', 64)) as hash
+    from (select distinct t.run_id from told as t) as h
+    left join lateral (select x.seq, x.hash from public.run_events as x where x.run_id = h.run_id order by x.seq desc limit 1) as l on true
+    union all
+    select n.run_id, n.k, n.seq, n.at, n.type, n.step, n.level, n.message, n.data, n.prev_hash, encode(sha256(convert_to(
+      '{"at":"' || to_char(n.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+      || '","data":' || case when n.data = '{}' then '{}' else private.canonical_json(n.data) end
+      || ',"level":"' || n.level
+      || '","message":' || to_json(n.message)::text
+      || ',"prev_hash":"' || n.prev_hash
+      || '","run_id":"' || n.run_id
+      || '","seq":' || n.seq
+      || ',"step":' || coalesce(to_json(n.step)::text, 'null')
+      || ',"type":' || to_json(n.type)::text || '}', 'UTF8')), 'hex')
+    from (select t.run_id, t.k, c.seq + 1 as seq, clock_timestamp() as at, t.type, t.step, t.level, t.message, t.data, c.hash as prev_hash
+          from chain as c join told as t on t.run_id = c.run_id and t.k = c.k + 1) as n
+  )
+  insert into public.run_events (run_id, seq, at, type, step, level, message, data, prev_hash, hash)
+  select run_id, seq, at, type, step, level, message, data, prev_hash, hash from chain where k > 0;
 $$;
 
--- Appends one event. The caller holds the lock of the run's row.
-create function private.append_event(
+create function private.record_event(
   p_run_id uuid, p_type text, p_message text, p_data jsonb default '{}', p_step text default null, p_level text default 'info')
-returns bigint
-language plpgsql
+returns void
+language sql
 set search_path = ''
 as $$
-declare
-  v_seq bigint;
-  v_prev text;
-  v_at timestamptz := clock_timestamp();
-begin
-  select seq, hash into v_seq, v_prev from public.run_events where run_id = p_run_id order by seq desc limit 1;
-  v_seq := coalesce(v_seq, 0) + 1;
-  v_prev := coalesce(v_prev, repeat('0', 64));
-  insert into public.run_events (run_id, seq, at, type, step, level, message, data, prev_hash, hash)
-  values (p_run_id, v_seq, v_at, p_type, p_step, p_level, p_message, p_data, v_prev,
-          private.event_hash(p_run_id, v_seq, v_at, p_type, p_step, p_level, p_message, p_data, v_prev));
-  return v_seq;
-end;
+  select private.record_events(array[row(p_run_id, p_type, p_step, p_level, p_message, p_data)::private.new_event]);
 $$;

@@ -29,7 +29,7 @@ begin
   select v_run.id, step ->> 'id', n, step ->> 'kind', step ->> 'title',
          array(select jsonb_array_elements_text(coalesce(step -> 'needs', '[]'))), coalesce((step ->> 'required')::boolean, true)
   from jsonb_array_elements(v_spec -> 'steps') with ordinality as s (step, n);
-  perform private.append_event(v_run.id, 'run.queued', format('Queued in lane %s', v_run.lane), jsonb_strip_nulls(jsonb_build_object(
+  perform private.record_event(v_run.id, 'run.queued', format('Queued in lane %s', v_run.lane), jsonb_strip_nulls(jsonb_build_object(
     'attempt', v_run.attempt, 'created_by', v_run.created_by, 'lane', v_run.lane, 'template', v_run.template_slug,
     'template_version', v_run.template_version, 'template_digest', v_run.template_digest,
     'params_digest', private.json_digest(v_run.params), 'retry_of', v_run.retry_of, 'rerun_of', v_run.rerun_of)));
@@ -70,43 +70,53 @@ begin
 end;
 $$;
 
--- Ends a run whose row the caller has locked. Locks: (runs), run_steps, run_events. What its steps had not finished ends with it,
--- and the template's retry policy decides about a successor: a run that was claimed and never started always gets one (at most
+create type private.run_end as (run_id uuid, status text, reason text, message text, exit_code integer);
+
+-- Ends runs whose rows the caller has locked. Locks: (runs), run_steps, run_events. What their steps had not finished ends with
+-- them, and the template's retry policy decides about successors: a run that was claimed and never started always gets one (at most
 -- five attempts), a started one only if the template asks for it, and a cancelled one never.
-create function private.end_run(p_run public.runs, p_status text, p_reason text, p_message text, p_exit_code integer default null)
-returns public.runs
+create function private.end_runs(p_ends private.run_end[])
+returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
   v_now timestamptz := clock_timestamp();
-  v_run public.runs;
-  v_retry jsonb;
-  v_cause text;
+  v_again record;
 begin
-  update public.runs
-  set status = p_status, reason = p_reason, message = left(p_message, 4000), exit_code = p_exit_code, finished_at = v_now
-  where id = p_run.id
-  returning * into v_run;
-  update public.run_steps
-  set status = case when run_steps.status = 'pending' then 'skipped'
-                    when p_status in ('cancelled', 'timed_out') then p_status else 'failed' end,
+  update public.runs as r
+  set status = e.status, reason = e.reason, message = left(e.message, 4000), exit_code = e.exit_code, finished_at = v_now
+  from unnest(p_ends) as e where r.id = e.run_id;
+  update public.run_steps as s
+  set status = case when s.status = 'pending' then 'skipped' when e.status in ('cancelled', 'timed_out') then e.status else 'failed' end,
       finished_at = v_now
-  where run_id = p_run.id and run_steps.status in ('pending', 'running');
-  perform private.append_event(v_run.id, 'run.' || p_status, coalesce(nullif(p_message, ''), initcap(replace(p_status, '_', ' '))),
-    jsonb_strip_nulls(jsonb_build_object('reason', p_reason, 'exit_code', p_exit_code)),
-    null, case p_status when 'succeeded' then 'info' when 'cancelled' then 'warn' else 'error' end);
+  from unnest(p_ends) as e where s.run_id = e.run_id and s.status in ('pending', 'running');
+  perform private.record_events(array_agg(row(
+    e.run_id, 'run.' || e.status, null, case e.status when 'succeeded' then 'info' when 'cancelled' then 'warn' else 'error' end,
+    coalesce(nullif(e.message, ''), initcap(replace(e.status, '_', ' '))),
+    jsonb_strip_nulls(jsonb_build_object('reason', e.reason, 'exit_code', e.exit_code)))::private.new_event))
+  from unnest(p_ends) as e;
 
-  if p_status in ('succeeded', 'cancelled') or p_run.cancel_requested_at is not null then
-    return v_run;
-  end if;
-  select coalesce(spec::jsonb -> 'retry', '{}') into v_retry from public.template_versions where id = p_run.template_version_id;
-  v_cause := case when p_reason = 'lost' then 'lost' else p_status end;
-  if (p_reason = 'lost' and p_run.started_at is null and p_run.attempt < 5)
-     or (coalesce(v_retry -> 'on', '[]') ? v_cause and p_run.attempt < coalesce((v_retry ->> 'attempts')::integer, 1)) then
-    perform private.insert_successor(v_run, case when p_run.started_at is null then 0
-      else (coalesce((v_retry ->> 'backoff_seconds')::integer, 5) * least(2 ^ (p_run.attempt - 1), 720))::integer end);
-  end if;
-  return v_run;
+  for v_again in
+    select r as run, v.spec::jsonb -> 'retry' as policy
+    from unnest(p_ends) as e
+    join public.runs as r on r.id = e.run_id
+    join public.template_versions as v on v.id = r.template_version_id
+    where e.status not in ('succeeded', 'cancelled') and r.cancel_requested_at is null
+      and ((e.reason = 'lost' and r.started_at is null and r.attempt < 5)
+        or (v.spec::jsonb -> 'retry' -> 'on' ? case e.reason when 'lost' then 'lost' else e.status end
+            and r.attempt < coalesce((v.spec::jsonb -> 'retry' ->> 'attempts')::integer, 1)))
+  loop
+    perform private.insert_successor(v_again.run, case when (v_again.run).started_at is null then 0
+      else (coalesce((v_again.policy ->> 'backoff_seconds')::integer, 5) * least(2 ^ ((v_again.run).attempt - 1), 720))::integer end);
+  end loop;
 end;
+$$;
+
+create function private.end_run(p_run_id uuid, p_status text, p_reason text, p_message text, p_exit_code integer default null)
+returns void
+language sql
+set search_path = ''
+as $$
+  select private.end_runs(array[row(p_run_id, p_status, p_reason, p_message, p_exit_code)::private.run_end]);
 $$;

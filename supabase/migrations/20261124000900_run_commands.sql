@@ -165,11 +165,12 @@ begin
   update public.runs
   set cancel_requested_at = clock_timestamp(), cancel_requested_by = v_member.user_id, cancel_reason = v_reason
   where id = p_run_id returning * into v_run;
-  perform private.append_event(p_run_id, 'run.cancel_requested', format('%s asked to cancel', v_by) || coalesce(': ' || v_reason, ''),
+  perform private.record_event(p_run_id, 'run.cancel_requested', format('%s asked to cancel', v_by) || coalesce(': ' || v_reason, ''),
     jsonb_build_object('by', v_member.user_id), null, 'warn');
   perform private.audit('run.cancel_requested', 'run', p_run_id::text, jsonb_strip_nulls(jsonb_build_object('reason', v_reason)));
   if v_run.status = 'queued' then
-    v_run := private.end_run(v_run, 'cancelled', 'cancelled_by_person', format('Cancelled by %s before it started', v_by));
+    perform private.end_run(p_run_id, 'cancelled', 'cancelled_by_person', format('Cancelled by %s before it started', v_by));
+    select * into v_run from public.runs where id = p_run_id;
   else
     perform pg_notify('opsroom_runs', 'cancel:' || p_run_id);
   end if;

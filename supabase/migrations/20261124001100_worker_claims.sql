@@ -110,8 +110,7 @@ declare
   v_lane record;
   v_capacity integer;
   v_taken integer;
-  v_run public.runs;
-  v_claims jsonb := '[]';
+  v_claims jsonb;
 begin
   perform pg_advisory_xact_lock(hashtextextended(p_request_id::text, 0));
   select jsonb_agg(private.claim_json(r) order by r.queued_at) into v_claims
@@ -119,7 +118,6 @@ begin
   if v_claims is not null or v_worker.draining_at is not null or v_worker.stopped_at is not null then
     return coalesce(v_claims, '[]');
   end if;
-  v_claims := '[]';
   v_now := clock_timestamp();
   for v_lane in select * from private.waiting_lanes(v_now) loop
     exit when v_left = 0;
@@ -128,27 +126,25 @@ begin
     continue when not found;
     select count(*) into v_taken from public.runs
     where session_id = v_lane.session_id and lane = v_lane.lane and status in ('claimed', 'running');
-    for v_run in
-      with picked as materialized (
-        select id from public.runs
-        where status = 'queued' and session_id = v_lane.session_id and lane = v_lane.lane and (not_before is null or not_before <= v_now)
-        order by priority desc, queued_at, id
-        limit least(v_left, greatest(v_capacity - v_taken, 0))
-        for update skip locked
-      )
-      update public.runs as r
-      set status = 'claimed', claimed_by = p_worker_id, claimed_at = v_now, claim_token = gen_random_uuid(), claim_request = p_request_id,
-          heartbeat_at = v_now, lease_expires_at = v_now + make_interval(secs => r.lease_seconds)
-      from picked where r.id = picked.id
-      returning r.*
-    loop
-      perform private.append_event(v_run.id, 'run.claimed', format('Claimed by %s', v_worker.name),
-        jsonb_build_object('worker', p_worker_id, 'worker_version', v_worker.version));
-      v_claims := v_claims || private.claim_json(v_run);
-      v_left := v_left - 1;
-    end loop;
+    with picked as materialized (
+      select id from public.runs
+      where status = 'queued' and session_id = v_lane.session_id and lane = v_lane.lane and (not_before is null or not_before <= v_now)
+      order by priority desc, queued_at, id
+      limit least(v_left, greatest(v_capacity - v_taken, 0))
+      for update skip locked
+    )
+    update public.runs as r
+    set status = 'claimed', claimed_by = p_worker_id, claimed_at = v_now, claim_token = gen_random_uuid(), claim_request = p_request_id,
+        heartbeat_at = v_now, lease_expires_at = v_now + make_interval(secs => r.lease_seconds)
+    from picked where r.id = picked.id;
+    get diagnostics v_taken = row_count;
+    v_left := v_left - v_taken;
   end loop;
-  return v_claims;
+  perform private.record_events(array_agg(row(r.id, 'run.claimed', null, 'info', format('Claimed by %s', v_worker.name),
+    jsonb_build_object('worker', p_worker_id, 'worker_version', v_worker.version))::private.new_event order by r.id))
+  from public.runs as r where r.claim_request = p_request_id;
+  return coalesce((select jsonb_agg(private.claim_json(r) order by r.priority desc, r.queued_at) from public.runs as r
+                   where r.claim_request = p_request_id), '[]');
 end;
 $$;
 
@@ -187,7 +183,7 @@ begin
     update public.runs
     set status = 'running', started_at = v_now, heartbeat_at = v_now, lease_expires_at = v_now + make_interval(secs => lease_seconds)
     where id = p_run_id;
-    perform private.append_event(p_run_id, 'run.started', 'Started');
+    perform private.record_event(p_run_id, 'run.started', 'Started');
   end if;
   return jsonb_build_object('verdict', 'started');
 end;

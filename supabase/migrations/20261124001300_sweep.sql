@@ -23,12 +23,12 @@ begin
     order by lease_expires_at limit greatest(p_limit, 0) for no key update skip locked
   loop
     if v_run.lease_expires_at < v_now then
-      perform private.end_run(v_run, 'failed', 'lost', case when v_run.started_at is null
+      perform private.end_run(v_run.id, 'failed', 'lost', case when v_run.started_at is null
         then 'The worker was lost before it started the run'
         else 'The worker was lost while the run was running; its outcome is unknown' end);
       v_lost := v_lost + 1;
     else
-      perform private.end_run(v_run, 'timed_out', 'run_timeout', format('Not finished a minute after its timeout of %s s', v_run.timeout_seconds));
+      perform private.end_run(v_run.id, 'timed_out', 'run_timeout', format('Not finished a minute after its timeout of %s s', v_run.timeout_seconds));
       v_timed_out := v_timed_out + 1;
     end if;
     v_retried := v_retried + (select count(*) from public.runs where retry_of = v_run.id);
@@ -37,7 +37,7 @@ begin
     select * from public.runs where status = 'queued' and start_deadline_at < v_now
     order by start_deadline_at limit greatest(p_limit - v_lost - v_timed_out, 0) for no key update skip locked
   loop
-    perform private.end_run(v_run, 'timed_out', 'queue_timeout', 'Not started before its queue timeout');
+    perform private.end_run(v_run.id, 'timed_out', 'queue_timeout', 'Not started before its queue timeout');
     v_timed_out := v_timed_out + 1;
     v_retried := v_retried + (select count(*) from public.runs where retry_of = v_run.id);
   end loop;

@@ -1,5 +1,6 @@
 -- Realtime is a doorbell: it says that something changed, the tables say what. Delivery may drop or repeat; a subscriber reads again.
--- One ring per statement and topic, on private topics that members may hear.
+-- Private topics that members may hear: `sessions` (the list), `session:<id>` (its runs: status, heartbeat, steps), `run:<id>` (its
+-- status, events and artifacts). One ring per statement and topic, so that a batch of a hundred runs rings once and not a hundred times.
 
 create function private.ring(p_topic text, p_payload jsonb)
 returns void
@@ -21,41 +22,31 @@ begin
 end;
 $$;
 
+create function private.ring_new_runs()
+returns trigger
+language plpgsql security definer
+set search_path = ''
+as $$
+begin
+  perform private.ring('session:' || session_id, jsonb_build_object('what', 'run', 'run_ids', ids)),
+          private.ring('sessions', jsonb_build_object('session_id', session_id))
+  from (select session_id, jsonb_agg(id) as ids from changed group by session_id) as c;
+  return null;
+end;
+$$;
+
+-- The list of sessions hears of changes of status, not of heartbeats. A ring names at most 100 runs; one without names stands for all.
 create function private.ring_runs()
 returns trigger
 language plpgsql security definer
 set search_path = ''
 as $$
 begin
-  perform private.ring('session:' || session_id, jsonb_build_object('what', 'run', 'run_ids', run_ids))
-  from (select session_id, jsonb_agg(id) as run_ids from changed group by session_id) as c;
-  perform private.ring('run:' || id, jsonb_build_object('what', 'run')) from changed;
-  return null;
-end;
-$$;
-
--- The list of sessions hears of a run's creation and of its changes of status, not of its heartbeats.
-create function private.ring_session_list()
-returns trigger
-language plpgsql security definer
-set search_path = ''
-as $$
-begin
-  perform private.ring('sessions', jsonb_build_object('session_id', new.session_id));
-  return null;
-end;
-$$;
-
-create function private.ring_events()
-returns trigger
-language plpgsql security definer
-set search_path = ''
-as $$
-begin
-  perform private.ring('run:' || run_id, jsonb_build_object('what', 'events', 'seq', seq)) from (
-    select run_id, max(seq) as seq from changed group by run_id) as c;
-  perform private.ring('session:' || r.session_id, jsonb_build_object('what', 'events', 'run_ids', jsonb_build_array(r.id))) from (
-    select distinct run_id from changed where type like 'step.%' or type in ('output', 'log')) as c join public.runs as r on r.id = c.run_id;
+  perform private.ring('session:' || session_id, jsonb_build_object('what', 'run') || case when many then '{}' else jsonb_build_object('run_ids', ids) end),
+          case when moved then private.ring('sessions', jsonb_build_object('session_id', session_id)) end
+  from (select n.session_id, count(*) > 100 as many, jsonb_agg(n.id) as ids, bool_or(n.status <> o.status) as moved
+        from changed as n join before as o on o.id = n.id group by n.session_id) as c;
+  perform private.ring('run:' || n.id, jsonb_build_object('what', 'run')) from changed as n join before as o on o.id = n.id where n.status <> o.status;
   return null;
 end;
 $$;
@@ -65,14 +56,9 @@ create trigger ring_insert after insert on public.sessions referencing new table
 create trigger ring_update after update on public.sessions referencing new table as changed
   for each statement execute function private.ring_sessions();
 create trigger ring_insert after insert on public.runs referencing new table as changed
+  for each statement execute function private.ring_new_runs();
+create trigger ring_update after update on public.runs referencing new table as changed old table as before
   for each statement execute function private.ring_runs();
-create trigger ring_update after update on public.runs referencing new table as changed
-  for each statement execute function private.ring_runs();
-create trigger ring_list_insert after insert on public.runs for each row execute function private.ring_session_list();
-create trigger ring_list_update after update on public.runs for each row
-  when (old.status is distinct from new.status) execute function private.ring_session_list();
-create trigger ring_insert after insert on public.run_events referencing new table as changed
-  for each statement execute function private.ring_events();
 
 create policy opsroom_members_hear on realtime.messages for select to authenticated
   using (extension = 'broadcast'

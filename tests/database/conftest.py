@@ -134,7 +134,7 @@ class Room:
     async def clear_queue(self) -> None:
         """Ends all live runs, so that a test's worker claims its own only."""
         await self.owner.execute(
-            "select private.end_run(r, case r.status when 'queued' then 'cancelled' else 'failed' end, 'worker_error', '')"
+            "select private.end_run(r.id, case r.status when 'queued' then 'cancelled' else 'failed' end, 'worker_error', '')"
             " from public.runs as r where finished_at is null"
         )
 

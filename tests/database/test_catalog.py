@@ -109,7 +109,7 @@ async def test_evidence_is_out_of_reach(room: Room, table: str, statement: str, 
 async def test_not_even_the_owner_changes_evidence(room: Room, table: str) -> None:
     """The row must exist for the trigger to fire, so the owner makes one first, in a transaction that is undone."""
     rows = {
-        "run_events": "select private.append_event((select id from public.runs limit 1), 'log', 'x')",
+        "run_events": "select private.record_event((select id from public.runs limit 1), 'log', 'x')",
         "artifacts": "insert into public.artifacts (run_id, name, kind, media_type, url) "
         "select id, 'x', 'link', 'text/html', 'https://example.test' from public.runs limit 1",
         "template_versions": "select 1",

@@ -90,6 +90,8 @@ function inspect(text: string): void {
         level.at = string;
         level.expectsKey = false;
       }
+      // Validators written in JavaScript leave this key out to be safe: what was asked and what is stored would differ.
+      if (isKey && string === "__proto__") throw fault("additional", "Is not a key that can be passed on.");
       if (string.includes("\0")) throw fault("pattern", "Contains a NUL character, which Postgres cannot store.");
       if (!string.isWellFormed()) throw fault("pattern", "Contains half of a surrogate pair, which is not text.");
       if (isKey && level.keys.has(string)) {
