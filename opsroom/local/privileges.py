@@ -52,7 +52,9 @@ def for_postgres(needed: Iterable[Path]) -> Privileges:
     held = _permitted_capabilities()
     for name, bit in _CAPABILITIES.items():
         if held >> bit & 1:
-            return Privileges((*prefix, f"--inh-caps=-all,+{name}", f"--ambient-caps=-all,+{name}"), account)
+            caps = (f"--inh-caps=-all,+{name}", f"--ambient-caps=-all,+{name}")
+            # access(2) would ignore the capability otherwise, and Postgres asks it where its own programs are.
+            return Privileges((*prefix, "--securebits=+no_setuid_fixup", *caps), account)
     raise NoPermission(
         f"Postgres cannot run as root, and the account {account.pw_name!r} cannot reach {closed[0]}: move the clone "
         "out of a private folder (for instance to /srv), or run `make up` as an ordinary user."

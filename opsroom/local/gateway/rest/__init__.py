@@ -1,0 +1,1 @@
+"""The REST API: the part of PostgREST that the official clients use."""
