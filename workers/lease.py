@@ -20,12 +20,17 @@ log = logging.getLogger(__name__)
 LONGEST_TRY_SECONDS: Final = 10.0
 
 
+def usable(lease_seconds: float) -> float:
+    """The part of a lease that a worker uses: killing takes time too, and has to be over when the lease is."""
+    return lease_seconds - min(1.0, lease_seconds / 10)
+
+
 class Lease:
     """One claim's time. `lost` and `cancelled` are set at most once and never cleared."""
 
     def __init__(self, claim: Claim, counted_from: float) -> None:
         self.claim = claim
-        self.deadline = counted_from + claim.lease_seconds
+        self.deadline = counted_from + usable(claim.lease_seconds)
         self.lost = asyncio.Event()
         self.cancelled = asyncio.Event()
         self.on_extend: Callable[[float], None] = lambda until: None
@@ -105,7 +110,7 @@ class LeaseKeeper:
                 log.warning("a run was lost", extra={"run_id": beat.run_id})
                 lease.lost.set()
                 continue
-            lease.extend(sent + (beat.lease_seconds or lease.claim.lease_seconds))
+            lease.extend(sent + usable(beat.lease_seconds or lease.claim.lease_seconds))
             if beat.verdict == "cancel":
                 lease.cancelled.set()
 

@@ -53,13 +53,19 @@ class Masker:
         """`text` without the known secrets."""
         return self._pattern.sub(MASK, text) if self._pattern else text
 
-    def held_back(self, text: str) -> int:
-        """How many characters at the end of `text` may be the beginning of a secret that is still arriving."""
-        for size in range(min(self._longest - 1, len(text)), 0, -1):
-            tail = text[-size:]
-            if any(form.startswith(tail) for form in self._forms if len(form) > size):
-                return size
-        return 0
+    def safe_length(self, text: str) -> int:
+        """How much of `text`, from its beginning, can be masked before more arrives."""
+        end = len(text) - next(
+            (n for n in range(min(self._longest - 1, len(text)), 0, -1) if self._begins(text[-n:])), 0
+        )
+        # Not through the middle of a secret that is whole already: its end may look like the beginning of another one.
+        for match in self._pattern.finditer(text) if self._pattern else ():
+            if match.start() < end < match.end():
+                return match.start()
+        return end
+
+    def _begins(self, tail: str) -> bool:
+        return any(len(form) > len(tail) and form.startswith(tail) for form in self._forms)
 
 
 class StreamMasker:
@@ -72,9 +78,9 @@ class StreamMasker:
     def feed(self, text: str) -> str:
         """What is safe to show now."""
         text = self._held + text
-        size = self._masker.held_back(text)
-        self._held = text[len(text) - size :]
-        return self._masker.mask(text[: len(text) - size])
+        end = self._masker.safe_length(text)
+        self._held = text[end:]
+        return self._masker.mask(text[:end])
 
     def finish(self) -> str:
         """The rest."""
