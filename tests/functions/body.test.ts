@@ -79,6 +79,15 @@ Deno.test("numbers that would be stored as something else are 422", async () => 
   }
 });
 
+Deno.test("a key that readers would drop silently is refused aloud", async () => {
+  const problem = await refused('{"params": {"__proto__": {"admin": true}}}');
+  assert.deepEqual(problem.options.errors?.map(({ path, code }) => [path, code]), [[
+    "/params/__proto__",
+    "additional",
+  ]]);
+  assert.deepEqual(await readJson(post('{"note": "__proto__"}')), { note: "__proto__" });
+});
+
 Deno.test("nesting beyond the limit is refused, however deep", async () => {
   for (const depth of [MAX_DEPTH + 1, 200_000]) {
     assert.equal((await refused("[".repeat(depth) + "]".repeat(depth))).code, "invalid_argument");

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import sysconfig
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 import pytest
 
+from opsroom.local import functions
 from opsroom.local.paths import LOOPBACK, free_port
-from tests.functions.deno import CONFIG, FUNCTION
+from tests.functions.deno import CONFIG, ENVIRONMENT, FUNCTION
 from tests.functions.room import EXECUTOR
 
 SECRET = "sb_secret_that_must_not_show"
@@ -39,17 +37,16 @@ class Alone:
 async def alone() -> AsyncIterator[Alone]:
     port, nobody = free_port(), free_port()
     process = await asyncio.create_subprocess_exec(
-        str(Path(sysconfig.get_path("scripts")) / "deno"),
+        functions.deno(),
         *("run", *CONFIG, "--frozen", "--allow-env", f"--allow-net={LOOPBACK}", str(FUNCTION / "index.ts")),
         stdout=PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        env=os.environ
+        env=ENVIRONMENT
         | {
             "SUPABASE_URL": f"http://{LOOPBACK}:{nobody}",
             "SUPABASE_ANON_KEY": "sb_publishable_1",
             "SUPABASE_SERVICE_ROLE_KEY": SECRET,
             "DENO_SERVE_ADDRESS": f"tcp:{LOOPBACK}:{port}",
-            "NO_COLOR": "1",
         },
     )
     assert process.stdout is not None
@@ -77,6 +74,8 @@ async def test_what_is_refused_before_the_database_needs_none(alone: Alone) -> N
     assert missing.status_code == 422
     assert (await alone.http.post(f"{EXECUTOR}/runs.start", json=HELD)).status_code == 401
     assert (await alone.http.get(f"{EXECUTOR}/openapi.json")).status_code == 200
+    for path in ("runs.start%00", "%2e%2e/v1/runs.start", "runs.start;x", "../../../etc/passwd"):
+        assert (await alone.http.post(f"{EXECUTOR}/{path}", json=HELD)).status_code in (401, 404), path
 
 
 async def test_the_log_is_one_object_per_line_without_keys_or_bodies(alone: Alone) -> None:

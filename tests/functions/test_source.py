@@ -3,7 +3,8 @@
 import json
 
 from opsroom.domain.errors import BY_SQLSTATE
-from tests.functions.deno import CONFIG, FUNCTION, REPOSITORY, TEST_LOCK, TESTS, deno
+from opsroom.local.paths import REPOSITORY
+from tests.functions.deno import CONFIG, FUNCTION, TEST_LOCK, TESTS, deno
 
 
 async def test_the_source_is_strictly_typed_linted_and_formatted() -> None:
