@@ -1,0 +1,32 @@
+"""The benchmarks themselves: what they compute, and that they run against the real database."""
+
+import json
+
+from bench import engine
+from bench.report import Row, percentile, summarize
+
+
+def test_a_summary_is_the_median_of_the_rounds_and_the_worst_of_all() -> None:
+    rounds = [[1.0, 2.0, 3.0], [10.0, 20.0, 30.0], [2.0, 4.0, 99.0]]
+    summary = summarize(rounds)
+    assert (summary.p50, summary.p95, summary.worst, summary.samples) == (4.0, 30.0, 99.0, 9)
+    assert percentile(list(range(1, 101)), 0.95) == 95
+
+
+def test_a_ratio_compares_each_round_with_its_own_reference() -> None:
+    # The second round was slow on both sides: it does not move the ratio.
+    row = Row("call", [[2.0], [200.0], [2.0]], "floor", [[1.0], [100.0], [1.0]])
+    assert row.ratio == 2.0
+
+
+def test_a_limit_is_kept_or_not_by_the_p95() -> None:
+    assert Row("board", [[299.0] * 99 + [1000.0]], "listen", [[1.0]], limit_ms=300).kept
+    missed = Row("board", [[100.0] * 90 + [301.0] * 10], "listen", [[1.0]], limit_ms=300)
+    assert not missed.kept
+    assert json.loads(json.dumps(missed.as_json()))["kept"] is False
+
+
+async def test_the_engine_benchmark_runs_on_the_real_database() -> None:
+    rows = await engine.run(quick=True)
+    assert [row.what for row in rows][:5] == list(engine.CALLS)
+    assert all(row.ratio > 0 and len(row.measured) == 3 for row in rows)
