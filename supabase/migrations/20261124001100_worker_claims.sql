@@ -124,6 +124,7 @@ begin
     select capacity into v_capacity from public.lanes
     where session_id = v_lane.session_id and lane = v_lane.lane for update skip locked;
     continue when not found;
+    v_now := clock_timestamp();  -- After the lock: a slot is taken later than the one before it was given back.
     select count(*) into v_taken from public.runs
     where session_id = v_lane.session_id and lane = v_lane.lane and status in ('claimed', 'running');
     with picked as materialized (
