@@ -122,7 +122,7 @@ begin
   for v_lane in select * from private.waiting_lanes(v_now) loop
     exit when v_left = 0;
     select capacity into v_capacity from public.lanes
-    where session_id = v_lane.session_id and lane = v_lane.lane for update skip locked;
+    where session_id = v_lane.session_id and lane = v_lane.lane for no key update skip locked;
     continue when not found;
     v_now := clock_timestamp();  -- After the lock: a slot is taken later than the one before it was given back.
     select count(*) into v_taken from public.runs
