@@ -4,7 +4,9 @@ import re
 from typing import get_args
 
 from opsroom.domain.lifecycle import EDGES, ROLES, Reason, RunStatus, StepStatus
+from opsroom.domain.params import FORMATS, KEYWORDS
 from opsroom.domain.spec_kit import RULES, validate_bundle
+from opsroom.domain.template import ArtifactRule, Retry, StepDefinition, StepKind, Template, parse_yaml
 from tests.unit.docs.repository import ROOT
 
 DATABASE = (ROOT / "docs/database.md").read_text()
@@ -67,3 +69,14 @@ def test_every_type_of_event_is_listed() -> None:
     assert worker
     for name in written | set(re.findall(r"'([\w.]+)'", worker[1])):
         assert f"`{name}`" in DATABASE, name
+
+
+def test_the_page_about_templates_has_an_example_that_is_valid_and_every_key() -> None:
+    page = (ROOT / "docs/templates.md").read_text()
+    example = re.search(r"```yaml\n(slug:.*?)```", page, re.DOTALL)
+    assert example and parse_yaml(example[1]).steps
+    for model in (Template, StepDefinition):
+        for name, field in model.model_fields.items():
+            assert f"| `{field.alias or name}` |" in page
+    for word in (*Retry.model_fields, *ArtifactRule.model_fields, *KEYWORDS, *FORMATS, *get_args(StepKind)):
+        assert word in page
