@@ -8,8 +8,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.support.gateway import Gateway, gateway
 from tests.support.stack import Stack
 from tests.worker.room import Room
+
+__all__ = ["gateway"]
 
 
 @pytest.fixture(scope="session")
@@ -27,4 +30,11 @@ async def person(stack: Stack) -> str:
 async def room(stack: Stack, person: str, tmp_path: Path) -> Room:
     room = Room(stack, tmp_path, person)
     room.session_id = await room.new_session()
+    return room
+
+
+@pytest.fixture
+async def served_room(room: Room, gateway: Gateway) -> Room:
+    """A room with the gateway in front: Storage for artifacts, REST for workers without a database port."""
+    room.base_url = gateway.url
     return room
