@@ -111,6 +111,10 @@ class EvidenceImmutable(OpsRoomError):
     sqlstate, code, status = "ORC08", "evidence_immutable", 409
 
 
+class WorkerProtocol(OpsRoomError):
+    sqlstate, code, status = "ORC09", "worker_protocol", 409
+
+
 class ClaimLost(OpsRoomError):
     sqlstate, code, status = "ORF01", "claim_lost", 409
 

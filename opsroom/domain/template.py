@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from opsroom.domain.errors import FieldError, InvalidTemplate
 from opsroom.domain.params import FORMATS, KEYWORDS
 
-StepKind = Literal["shell", "http", "sql", "spec_kit"]
+StepKind = Literal["noop", "shell", "http", "sql", "spec_kit"]
 ArtifactKind = Literal["file", "markdown", "json", "link", "diff", "image", "html", "archive"]
 Risk = Literal["info", "warn", "block"]
 RetryOn = Literal["failed", "lost", "timed_out"]
@@ -47,6 +47,14 @@ class Retry(_Strict):
     attempts: Annotated[int, Field(ge=1, le=20)] = 1
     on: tuple[RetryOn, ...] = ()
     backoff_seconds: Annotated[int, Field(ge=0, le=3600)] = 5
+    max_backoff_seconds: Annotated[int, Field(ge=0, le=86400)] = 3600
+
+
+class RateLimit(_Strict):
+    """At most `runs` runs of the template are claimed in any `per_seconds` seconds."""
+
+    runs: Annotated[int, Field(ge=1, le=10_000)]
+    per_seconds: Annotated[int, Field(ge=1, le=86_400)]
 
 
 class StepDefinition(_Strict):
@@ -70,6 +78,8 @@ class Template(_Strict):
     lease_seconds: Annotated[int, Field(ge=5, le=3600)] = 30
     queue_timeout_seconds: Seconds | None = None
     retry: Retry = Retry()
+    concurrency_key: Annotated[str | None, Field(min_length=1, max_length=200)] = None
+    rate_limit: RateLimit | None = None
     deterministic: bool = False
     secrets: tuple[SecretName, ...] = ()
     steps: Annotated[tuple[StepDefinition, ...], Field(min_length=1, max_length=MAX_STEPS)]

@@ -21,6 +21,7 @@ create table public.sessions (
   created_by uuid not null references public.members (user_id),
   created_at timestamptz not null default clock_timestamp(),
   archived_at timestamptz,
+  paused_at timestamptz,
   idempotency_key text check (char_length(idempotency_key) between 1 and 200),
   unique (created_by, idempotency_key)
 );
@@ -30,6 +31,7 @@ create table public.lanes (
   session_id uuid not null references public.sessions (id),
   lane text not null check (lane in ('A', 'B', 'C', 'D')),
   capacity integer not null default 1 check (capacity between 1 and 100),
+  paused_at timestamptz,
   primary key (session_id, lane)
 );
 comment on table public.lanes is 'Slots of a lane. How many are taken is counted from the runs, never kept.';
@@ -64,8 +66,13 @@ create table public.workers (
   started_at timestamptz not null default clock_timestamp(),
   last_seen_at timestamptz not null default clock_timestamp(),
   draining_at timestamptz,
-  stopped_at timestamptz
+  stopped_at timestamptz,
+  backend_pid integer,
+  backend_start timestamptz,
+  missing_since timestamptz
 );
+comment on column public.workers.backend_pid is
+  'The server process of the worker''s own connection, so that its death shows at once; null where a pooler stands between: then the lease tells.';
 
 create table public.runs (
   id uuid primary key default gen_random_uuid(),
@@ -86,6 +93,10 @@ create table public.runs (
   priority integer not null default 0 check (priority between -100 and 100),
   not_before timestamptz,
   queued_at timestamptz not null default clock_timestamp(),
+  place_at timestamptz not null default clock_timestamp(),
+  concurrency_key text check (char_length(concurrency_key) <= 300),
+  rate_runs integer check (rate_runs >= 1),
+  rate_per_seconds integer check (rate_per_seconds >= 1),
   start_deadline_at timestamptz,
   lease_seconds integer not null check (lease_seconds between 5 and 3600),
   timeout_seconds integer not null check (timeout_seconds >= 1),
@@ -133,7 +144,13 @@ create table public.runs (
 comment on column public.runs.claim_token is 'The fence of a claim, not a credential: worker functions need service_role as well.';
 comment on column public.runs.last_batch is 'Number of the worker''s last accepted event batch, so that a replayed one is known.';
 
-create index runs_queue on public.runs (session_id, lane, priority desc, queued_at, id) where status = 'queued';
+comment on column public.runs.place_at is 'Its place in the lane: when the first attempt was queued, so that a retry goes before newer work.';
+comment on column public.runs.concurrency_key is 'At most one run with the same key is claimed or running at any moment.';
+
+create index runs_queue on public.runs (session_id, lane, priority desc, place_at, id) where status = 'queued';
+create unique index runs_one_per_concurrency_key on public.runs (concurrency_key) where status in ('claimed', 'running');
+create index runs_by_rate on public.runs (template_slug, claimed_at) where claimed_at is not null;
+create index runs_held on public.runs (claimed_by) where status in ('claimed', 'running');
 create index runs_taken on public.runs (session_id, lane) where status in ('claimed', 'running');
 create index runs_start_deadline on public.runs (start_deadline_at) where status = 'queued' and start_deadline_at is not null;
 create index runs_finished on public.runs (session_id, lane, finished_at desc)
@@ -156,10 +173,12 @@ create table public.run_steps (
   finished_at timestamptz,
   exit_code integer,
   message text,
+  carried_from uuid references public.runs (id),
   primary key (run_id, step_id),
   constraint run_steps_started check (status not in ('running', 'succeeded') or started_at is not null),
   constraint run_steps_finished check ((status in ('pending', 'running')) = (finished_at is null))
 );
+comment on column public.run_steps.carried_from is 'The earlier attempt in which this step succeeded; a resumed run does not run it again.';
 comment on table public.run_steps is 'A projection of the run''s step events, made by the functions that append them.';
 
 create table public.run_events (
@@ -187,6 +206,7 @@ create table public.artifacts (
   size_bytes bigint check (size_bytes >= 0),
   object_path text,
   url text check (char_length(url) <= 2048),
+  carried_from uuid references public.runs (id),
   created_at timestamptz not null default clock_timestamp(),
   unique (run_id, name),
   constraint artifacts_link_or_object check (

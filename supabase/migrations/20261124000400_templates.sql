@@ -23,7 +23,17 @@ as $$
         "properties": {
           "attempts": {"type": "integer", "minimum": 1, "maximum": 20},
           "on": {"type": "array", "items": {"enum": ["failed", "lost", "timed_out"]}, "uniqueItems": true},
-          "backoff_seconds": {"type": "integer", "minimum": 0, "maximum": 3600}
+          "backoff_seconds": {"type": "integer", "minimum": 0, "maximum": 3600},
+          "max_backoff_seconds": {"type": "integer", "minimum": 0, "maximum": 86400}
+        }
+      },
+      "concurrency_key": {"type": "string", "minLength": 1, "maxLength": 200},
+      "rate_limit": {
+        "type": "object",
+        "required": ["runs", "per_seconds"],
+        "properties": {
+          "runs": {"type": "integer", "minimum": 1, "maximum": 10000},
+          "per_seconds": {"type": "integer", "minimum": 1, "maximum": 86400}
         }
       },
       "deterministic": {"type": "boolean"},
@@ -36,7 +46,7 @@ as $$
           "properties": {
             "id": {"type": "string", "pattern": "^[a-z][a-z0-9_]{0,39}$"},
             "title": {"type": "string", "minLength": 1, "maxLength": 120},
-            "kind": {"enum": ["shell", "http", "sql", "spec_kit"]},
+            "kind": {"enum": ["noop", "shell", "http", "sql", "spec_kit"]},
             "needs": {"type": "array", "items": {"type": "string"}, "uniqueItems": true},
             "timeout_seconds": {"type": "integer", "minimum": 1, "maximum": 604800},
             "with": {"type": "object", "additionalProperties": true},

@@ -131,10 +131,10 @@ begin
     and not exists (select from private.run_edges where from_status = old.status and to_status = new.status) then
     perform private.fail('ORC05', format('run %s can not go from %s to %s', old.id, old.status, new.status));
   elsif (old.id, old.session_id, old.template_version_id, old.template_slug, old.template_version, old.template_digest, old.params,
-         old.attempt, old.root_run_id, old.queued_at, old.created_by, old.lease_seconds, old.timeout_seconds)
+         old.attempt, old.root_run_id, old.queued_at, old.concurrency_key, old.created_by, old.lease_seconds, old.timeout_seconds)
      is distinct from
         (new.id, new.session_id, new.template_version_id, new.template_slug, new.template_version, new.template_digest, new.params,
-         new.attempt, new.root_run_id, new.queued_at, new.created_by, new.lease_seconds, new.timeout_seconds)
+         new.attempt, new.root_run_id, new.queued_at, new.concurrency_key, new.created_by, new.lease_seconds, new.timeout_seconds)
      or (old.claim_token is not null and (old.claim_token, old.claimed_by, old.claimed_at)
          is distinct from (new.claim_token, new.claimed_by, new.claimed_at)) then
     perform private.fail('ORC05', format('what run %s was created and claimed with can not change', old.id));

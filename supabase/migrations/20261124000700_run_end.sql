@@ -1,6 +1,18 @@
 -- How a run comes to be and how it ends: the two writers that every command, worker function and sweep goes through.
 
--- Queues a run and its steps. Fields of p_run that the database decides (id, status, times) are set here.
+-- The concurrency key of a run: the template's slug and the key as written, or the param it names as {{ params.x }}.
+create function private.concurrency_key(p_spec jsonb, p_params jsonb)
+returns text
+language sql immutable
+set search_path = ''
+as $$
+  select (p_spec ->> 'slug') || ':' || left(coalesce(
+    p_params ->> substring(p_spec ->> 'concurrency_key' from '^\{\{ *params\.([A-Za-z0-9_-]+) *\}\}$'), p_spec ->> 'concurrency_key'), 200)
+  where p_spec ? 'concurrency_key';
+$$;
+
+-- Queues a run and its steps. Fields of p_run that the database decides (id, status, times) are set here. Null when somebody was faster
+-- with the same idempotency key or the same retry: the caller reads theirs.
 create function private.insert_run(p_run public.runs)
 returns public.runs
 language plpgsql
@@ -14,16 +26,20 @@ begin
   v_run.id := coalesce(p_run.id, gen_random_uuid());
   v_run.status := 'queued';
   v_run.queued_at := clock_timestamp();
+  v_run.place_at := coalesce(p_run.place_at, v_run.queued_at);
   v_run.last_batch := 0;
   v_run.root_run_id := coalesce(p_run.root_run_id, v_run.id);
   v_run.attempt := coalesce(p_run.attempt, 1);
   v_run.title := coalesce(p_run.title, v_spec ->> 'title');
+  v_run.concurrency_key := private.concurrency_key(v_spec, p_run.params);
+  v_run.rate_runs := (v_spec -> 'rate_limit' ->> 'runs')::integer;
+  v_run.rate_per_seconds := (v_spec -> 'rate_limit' ->> 'per_seconds')::integer;
   v_run.lease_seconds := coalesce((v_spec ->> 'lease_seconds')::integer, 30);
   v_run.timeout_seconds := coalesce((v_spec ->> 'timeout_seconds')::integer, 3600);
-  v_run.start_deadline_at := coalesce(v_run.not_before, v_run.queued_at) + make_interval(secs => (v_spec ->> 'queue_timeout_seconds')::integer);
+  v_run.start_deadline_at := greatest(v_run.not_before, v_run.queued_at) + make_interval(secs => (v_spec ->> 'queue_timeout_seconds')::integer);
   insert into public.runs select (v_run).* on conflict do nothing;
   if not found then
-    return null;  -- The same idempotency key, or the same retry, by somebody who was faster: the caller reads theirs.
+    return null;
   end if;
   insert into public.run_steps (run_id, step_id, position, kind, title, needs, required)
   select v_run.id, step ->> 'id', n, step ->> 'kind', step ->> 'title',
@@ -38,8 +54,37 @@ begin
 end;
 $$;
 
--- The successor of an ended run: a new, linked one in the same lane. Answers with the one that exists when there is one.
-create function private.insert_successor(p_run public.runs, p_delay_seconds integer)
+-- Carries what an attempt achieved over to its successor: the steps that succeeded, marked as such, and their artifacts.
+create function private.carry_over(p_from uuid, p_to uuid)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_steps text[];
+begin
+  with carried as (
+    update public.run_steps as n
+    set status = 'succeeded', started_at = o.started_at, finished_at = o.finished_at, exit_code = o.exit_code, message = o.message,
+        carried_from = coalesce(o.carried_from, p_from)
+    from public.run_steps as o
+    where n.run_id = p_to and o.run_id = p_from and o.step_id = n.step_id and o.status = 'succeeded'
+    returning n.step_id, n.position
+  )
+  select array_agg(step_id order by position) into v_steps from carried;
+  if v_steps is null then
+    return;
+  end if;
+  insert into public.artifacts (run_id, step, name, kind, media_type, sha256, size_bytes, object_path, url, carried_from)
+  select p_to, step, name, kind, media_type, sha256, size_bytes, object_path, url, coalesce(carried_from, p_from)
+  from public.artifacts where run_id = p_from and step = any (v_steps);
+  perform private.record_event(p_to, 'run.resumed', format('Resumes after %s', array_to_string(v_steps, ', ')),
+    jsonb_build_object('from', p_from, 'steps', v_steps));
+end;
+$$;
+
+-- The successor of an ended run: a new, linked one at the same place of the same lane. The one that exists, when there is one.
+create function private.insert_successor(p_run public.runs, p_delay_seconds double precision, p_resume boolean default false)
 returns public.runs
 language plpgsql
 set search_path = ''
@@ -57,6 +102,7 @@ begin
   v_new.title := p_run.title;
   v_new.params := p_run.params;
   v_new.priority := p_run.priority;
+  v_new.place_at := p_run.place_at;
   v_new.not_before := case when p_delay_seconds > 0 then clock_timestamp() + make_interval(secs => p_delay_seconds) end;
   v_new.attempt := p_run.attempt + 1;
   v_new.retry_of := p_run.id;
@@ -65,16 +111,39 @@ begin
   v_run := private.insert_run(v_new);
   if v_run.id is null then
     select * into v_run from public.runs where retry_of = p_run.id;
+  elsif p_resume then
+    perform private.carry_over(p_run.id, v_run.id);
   end if;
   return v_run;
 end;
 $$;
 
+-- Seconds to wait before attempt n + 1: exponential, capped, and jittered to between a half and the whole of it, so that runs that
+-- failed together do not come back together.
+create function private.backoff_seconds(p_policy jsonb, p_attempt integer)
+returns double precision
+language sql volatile
+set search_path = ''
+as $$
+  select least(coalesce((p_policy ->> 'backoff_seconds')::double precision, 5) * 2 ^ least(p_attempt - 1, 30),
+               coalesce((p_policy ->> 'max_backoff_seconds')::double precision, 3600)) * (0.5 + random() / 2);
+$$;
+
+-- Whether the policy gives a run that ended for p_cause another attempt. One that was claimed and never started always gets one, up to
+-- five, since nothing of it has happened.
+create function private.wants_retry(p_policy jsonb, p_cause text, p_attempt integer, p_started boolean)
+returns boolean
+language sql immutable
+set search_path = ''
+as $$
+  select (p_cause = 'lost' and not p_started and p_attempt < 5)
+      or (coalesce(p_policy -> 'on', '[]') ? p_cause and p_attempt < coalesce((p_policy ->> 'attempts')::integer, 1));
+$$;
+
 create type private.run_end as (run_id uuid, status text, reason text, message text, exit_code integer);
 
 -- Ends runs whose rows the caller has locked. Locks: (runs), run_steps, run_events. What their steps had not finished ends with
--- them, and the template's retry policy decides about successors: a run that was claimed and never started always gets one (at most
--- five attempts), a started one only if the template asks for it, and a cancelled one never.
+-- them, and the template's retry policy decides about successors; a run that somebody asked to cancel gets none.
 create function private.end_runs(p_ends private.run_end[])
 returns void
 language plpgsql
@@ -103,12 +172,10 @@ begin
     join public.runs as r on r.id = e.run_id
     join public.template_versions as v on v.id = r.template_version_id
     where e.status not in ('succeeded', 'cancelled') and r.cancel_requested_at is null
-      and ((e.reason = 'lost' and r.started_at is null and r.attempt < 5)
-        or (v.spec::jsonb -> 'retry' -> 'on' ? case e.reason when 'lost' then 'lost' else e.status end
-            and r.attempt < coalesce((v.spec::jsonb -> 'retry' ->> 'attempts')::integer, 1)))
+      and private.wants_retry(v.spec::jsonb -> 'retry', case e.reason when 'lost' then 'lost' else e.status end, r.attempt, r.started_at is not null)
   loop
     perform private.insert_successor(v_again.run, case when (v_again.run).started_at is null then 0
-      else (coalesce((v_again.policy ->> 'backoff_seconds')::integer, 5) * least(2 ^ ((v_again.run).attempt - 1), 720))::integer end);
+      else private.backoff_seconds(v_again.policy, (v_again.run).attempt) end);
   end loop;
 end;
 $$;

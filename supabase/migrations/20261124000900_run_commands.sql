@@ -147,8 +147,9 @@ begin
 end;
 $$;
 
--- A queued run is cancelled at once. For a claimed or running one this is an intent: the worker stops it and then ends it.
-create function public.cancel_run(p_run_id uuid, p_reason text default null)
+-- A queued run is cancelled at once. For a claimed or running one this is an intent: the worker stops it and then ends it. p_force ends it
+-- here and now: its worker finds the claim lost and kills what it runs.
+create function public.cancel_run(p_run_id uuid, p_reason text default null, p_force boolean default false)
 returns json
 language plpgsql security definer
 set search_path = ''
@@ -159,27 +160,30 @@ declare
   v_run public.runs := private.lock_run(p_run_id);
   v_by text := coalesce(nullif(v_member.display_name, ''), v_member.email);
 begin
-  if v_run.finished_at is not null or v_run.cancel_requested_at is not null then
+  if v_run.finished_at is not null or (v_run.cancel_requested_at is not null and not p_force) then
     return private.run_json(v_run);
   end if;
-  update public.runs
-  set cancel_requested_at = clock_timestamp(), cancel_requested_by = v_member.user_id, cancel_reason = v_reason
-  where id = p_run_id returning * into v_run;
-  perform private.record_event(p_run_id, 'run.cancel_requested', format('%s asked to cancel', v_by) || coalesce(': ' || v_reason, ''),
-    jsonb_build_object('by', v_member.user_id), null, 'warn');
-  perform private.audit('run.cancel_requested', 'run', p_run_id::text, jsonb_strip_nulls(jsonb_build_object('reason', v_reason)));
+  if v_run.cancel_requested_at is null then
+    update public.runs
+    set cancel_requested_at = clock_timestamp(), cancel_requested_by = v_member.user_id, cancel_reason = v_reason
+    where id = p_run_id;
+    perform private.record_event(p_run_id, 'run.cancel_requested', format('%s asked to cancel', v_by) || coalesce(': ' || v_reason, ''),
+      jsonb_build_object('by', v_member.user_id), null, 'warn');
+  end if;
+  perform private.audit('run.cancel_requested', 'run', p_run_id::text, jsonb_strip_nulls(jsonb_build_object('reason', v_reason, 'force', nullif(p_force, false))));
   if v_run.status = 'queued' then
     perform private.end_run(p_run_id, 'cancelled', 'cancelled_by_person', format('Cancelled by %s before it started', v_by));
-    select * into v_run from public.runs where id = p_run_id;
-  else
-    perform pg_notify('opsroom_runs', 'cancel:' || p_run_id);
+  elsif p_force then
+    perform private.end_run(p_run_id, 'cancelled', 'cancelled_by_person', format('Cancelled by %s by force: its worker did not answer for its end', v_by));
   end if;
-  return private.run_json(v_run);
+  perform pg_notify('opsroom_runs', 'cancel:' || p_run_id);
+  return private.run_json(private.find_run(p_run_id));
 end;
 $$;
 
 -- The successor of an ended, not succeeded run, with the same template version and params. One per run: the same again on replay.
-create function public.retry_run(p_run_id uuid)
+-- p_resume carries the steps that succeeded over, with their artifacts, and goes on from there.
+create function public.retry_run(p_run_id uuid, p_resume boolean default false)
 returns json
 language plpgsql security definer
 set search_path = ''
@@ -196,8 +200,8 @@ begin
   elsif exists (select from public.sessions where id = v_run.session_id and archived_at is not null) then
     perform private.fail('ORC01', 'the session of this run is archived', 'Reopen it first.');
   end if;
-  v_new := private.insert_successor(v_run, 0);
-  perform private.audit('run.retried', 'run', p_run_id::text, jsonb_build_object('successor', v_new.id));
+  v_new := private.insert_successor(v_run, 0, p_resume);
+  perform private.audit('run.retried', 'run', p_run_id::text, jsonb_build_object('successor', v_new.id, 'resume', p_resume));
   return private.run_json(v_new);
 end;
 $$;

@@ -13,6 +13,9 @@ as $$
       p_run.started_at, p_run.finished_at, p_run.lease_seconds, p_run.timeout_seconds, p_run.cancel_requested_at,
       p_run.cancel_requested_by, p_run.cancel_reason, p_run.attempt, p_run.retry_of, p_run.root_run_id, p_run.rerun_of, p_run.created_by,
       (select s.id from public.runs as s where s.retry_of = p_run.id) as retried_by,
+      p_run.status in ('failed', 'timed_out') and p_run.attempt > 1
+        and not exists (select from public.runs as s where s.retry_of = p_run.id) as dead_letter,
+      p_run.place_at, p_run.concurrency_key,
       (select coalesce(nullif(m.display_name, ''), m.email) from public.members as m where m.user_id = p_run.created_by) as created_by_name,
       (select w.name from public.workers as w where w.id = p_run.claimed_by) as worker_name,
       steps.total as steps_total, steps.done as steps_done, current.step_id as current_step, current.title as current_step_title,
@@ -49,7 +52,7 @@ declare
 begin
   return coalesce((
     select json_agg(item order by item.last_activity_at desc) from (
-      select s.id, s.title, s.intent, s.created_by, s.created_at, s.archived_at,
+      select s.id, s.title, s.intent, s.created_by, s.created_at, s.archived_at, s.paused_at,
         coalesce(nullif(m.display_name, ''), m.email) as created_by_name,
         count(r.id) filter (where r.status = 'queued') as queued,
         count(r.id) filter (where r.status in ('claimed', 'running')) as active,
@@ -78,7 +81,7 @@ declare
   v_session json;
 begin
   select to_json(s) into v_session from (
-    select s.id, s.title, s.intent, s.created_by, s.created_at, s.archived_at,
+    select s.id, s.title, s.intent, s.created_by, s.created_at, s.archived_at, s.paused_at,
            coalesce(nullif(m.display_name, ''), m.email) as created_by_name
     from public.sessions as s join public.members as m on m.user_id = s.created_by where s.id = p_session_id) as s;
   if v_session is null then
@@ -88,12 +91,13 @@ begin
     select json_agg(json_build_object(
       'lane', l.lane,
       'capacity', l.capacity,
+      'paused_at', l.paused_at,
       'queued', (select count(*) from public.runs as r where r.session_id = l.session_id and r.lane = l.lane and r.status = 'queued'),
       'active', (select coalesce(json_agg(private.run_json(r) order by r.claimed_at, r.id), '[]') from public.runs as r
                  where r.session_id = l.session_id and r.lane = l.lane and r.status in ('claimed', 'running')),
-      'queue', (select coalesce(json_agg(private.run_json(r) order by r.priority desc, r.queued_at, r.id), '[]') from (
+      'queue', (select coalesce(json_agg(private.run_json(r) order by r.priority desc, r.place_at, r.id), '[]') from (
                   select * from public.runs as q where q.session_id = l.session_id and q.lane = l.lane and q.status = 'queued'
-                  order by q.priority desc, q.queued_at, q.id limit 25) as r),
+                  order by q.priority desc, q.place_at, q.id limit 25) as r),
       'finished', (select coalesce(json_agg(private.run_json(r) order by r.finished_at desc, r.id), '[]') from (
                   select * from public.runs as f where f.session_id = l.session_id and f.lane = l.lane
                     and f.status in ('succeeded', 'failed', 'cancelled', 'timed_out')
@@ -201,5 +205,32 @@ begin
 exception
   when invalid_datetime_format or invalid_text_representation or datetime_field_overflow then
     perform private.fail('ORV02', format('the cursor %s is not valid', left(p_before, 80)), 'Use the one from the page before.');
+end;
+$$;
+
+-- The fleet at a glance: workers that are online, what waits and for how long, what is stuck, and whether sweeping goes on.
+create function public.read_fleet()
+returns json
+language plpgsql stable security definer
+set search_path = ''
+as $$
+declare
+  v_member public.members := private.require_role('viewer');
+begin
+  return json_build_object(
+    'read_at', clock_timestamp(),
+    'workers', (select coalesce(json_agg(w order by w.name, w.id), '[]') from (
+      select w.id, w.name, w.host, w.pid, w.version, w.capacity, w.transport, w.started_at, w.last_seen_at, w.draining_at,
+        w.missing_since, w.backend_pid is not null as attached,
+        (select count(*) from public.runs as r where r.claimed_by = w.id and r.status in ('claimed', 'running')) as active
+      from public.workers as w
+      where w.stopped_at is null and w.last_seen_at > clock_timestamp() - interval '1 minute') as w),
+    'queued', (select count(*) from public.runs where status = 'queued' and (not_before is null or not_before <= clock_timestamp())),
+    'oldest_queued_at', (select min(greatest(queued_at, not_before)) from public.runs
+                         where status = 'queued' and (not_before is null or not_before <= clock_timestamp())),
+    'active', (select count(*) from public.runs where status in ('claimed', 'running')),
+    'stuck', (select count(*) from public.runs where status in ('claimed', 'running') and lease_expires_at < clock_timestamp()),
+    'last_sweep_at', (select last_sweep_at from private.sweep_state),
+    'held_until', (select held_until from private.sweep_state where held_until > clock_timestamp()));
 end;
 $$;

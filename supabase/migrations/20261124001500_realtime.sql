@@ -55,6 +55,19 @@ create trigger ring_insert after insert on public.sessions referencing new table
   for each statement execute function private.ring_sessions();
 create trigger ring_update after update on public.sessions referencing new table as changed
   for each statement execute function private.ring_sessions();
+create function private.ring_lanes()
+returns trigger
+language plpgsql security definer
+set search_path = ''
+as $$
+begin
+  perform private.ring('session:' || session_id, jsonb_build_object('what', 'session')) from changed group by session_id;
+  return null;
+end;
+$$;
+
+create trigger ring_update after update on public.lanes referencing new table as changed
+  for each statement execute function private.ring_lanes();
 create trigger ring_insert after insert on public.runs referencing new table as changed
   for each statement execute function private.ring_new_runs();
 create trigger ring_update after update on public.runs referencing new table as changed old table as before

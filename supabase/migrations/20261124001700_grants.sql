@@ -18,23 +18,28 @@ grant execute on function
   public.archive_session(uuid),
   public.reopen_session(uuid),
   public.create_run(uuid, text, json, text, integer, timestamptz, text, text),
-  public.cancel_run(uuid, text),
-  public.retry_run(uuid),
+  public.read_fleet(),
+  public.set_lane(uuid, text, integer, boolean),
+  public.set_session_paused(uuid, boolean),
+  public.move_run(uuid, text, integer),
+  public.cancel_run(uuid, text, boolean),
+  public.retry_run(uuid, boolean),
   public.rerun(uuid, json, text, text),
   public.save_template(json),
   public.set_template_enabled(text, boolean)
 to authenticated;
 
 grant execute on function
-  public.register_worker(uuid, text, text, integer, text, integer, text),
+  public.register_worker(uuid, text, text, integer, text, integer, text, integer),
+  public.attach_worker(uuid),
   public.drain_worker(uuid),
   public.stop_worker(uuid),
   public.claim_runs(uuid, integer, uuid),
-  public.start_run(uuid, uuid),
+  public.start_runs(uuid, jsonb),
   public.heartbeat(uuid, jsonb),
   public.append_events(uuid, uuid, bigint, jsonb),
   public.put_artifact(uuid, uuid, jsonb),
-  public.finish_run(uuid, uuid, text, text, text, integer),
+  public.finish_runs(uuid, jsonb),
   public.sweep_runs(integer)
 to service_role;
 

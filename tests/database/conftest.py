@@ -56,7 +56,7 @@ class Worker:
         return await self.call("claim_runs", p_worker_id=self.id, p_limit=limit, p_request_id=uuid.uuid4())
 
     async def start(self, claim: dict[str, Any]) -> str:
-        answer = await self.call("start_run", p_run_id=claim["run_id"], p_claim_token=claim["claim_token"])
+        (answer,) = await self.call("start_runs", p_worker_id=self.id, p_runs=[held(claim)])
         return answer["verdict"]
 
     async def append(self, claim: dict[str, Any], batch: int, *events: dict[str, Any]) -> dict[str, Any]:
@@ -68,14 +68,16 @@ class Worker:
             p_events=list(events),
         )
 
-    async def finish(self, claim: dict[str, Any], status: str, reason: str | None = None) -> dict[str, Any]:
-        return await self.call(
-            "finish_run",
-            p_run_id=claim["run_id"],
-            p_claim_token=claim["claim_token"],
-            p_status=status,
-            p_reason=reason,
-        )
+    async def finish(
+        self, claim: dict[str, Any], status: str, reason: str | None = None, **more: Any
+    ) -> dict[str, Any]:
+        result = held(claim) | {"status": status, "reason": reason} | more
+        (answer,) = await self.call("finish_runs", p_worker_id=self.id, p_results=[result])
+        return {"verdict": answer["verdict"], "status": answer["status"]}
+
+    async def beat(self, *claims: dict[str, Any]) -> list[str]:
+        answers = await self.call("heartbeat", p_worker_id=self.id, p_runs=[held(c) for c in claims])
+        return [answer["verdict"] for answer in answers]
 
     async def succeed(self, claim: dict[str, Any]) -> dict[str, Any]:
         await self.start(claim)
@@ -88,8 +90,11 @@ class Worker:
                 {"type": "step.finished", "step": step, "data": {"status": "succeeded", "exit_code": 0}},
             )
         ]
-        await self.append(claim, 1, *events)
-        return await self.finish(claim, "succeeded")
+        return await self.finish(claim, "succeeded", batch=1, events=events)
+
+
+def held(claim: dict[str, Any]) -> dict[str, Any]:
+    return {"run_id": claim["run_id"], "claim_token": claim["claim_token"]}
 
 
 @dataclass

@@ -132,12 +132,7 @@ async def test_the_fence_holds_after_the_end(operator: Person, session_id: str, 
     assert (await worker.call("sweep_runs"))["lost"] == 1
     assert await worker.start(claim) == "lost"
     assert (await worker.append(claim, 1, {"type": "output", "message": "late"}))["verdict"] == "lost"
-    beat = await worker.call(
-        "heartbeat",
-        p_worker_id=worker.id,
-        p_runs=[{"run_id": claim["run_id"], "claim_token": claim["claim_token"]}],
-    )
-    assert [b["verdict"] for b in beat] == ["lost"]
+    assert await worker.beat(claim) == ["lost"]
     for _ in range(2):
         assert await worker.finish(claim, "succeeded") == {"verdict": "lost", "status": "failed"}
     chain = await events(room, claim["run_id"])

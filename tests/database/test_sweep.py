@@ -34,13 +34,13 @@ async def test_a_run_that_never_started_gets_a_successor(
 ) -> None:
     claim = await claimed(operator, session_id, worker)
     await expire(room, claim["run_id"])
-    assert await worker.call("sweep_runs") == {"lost": 1, "timed_out": 0, "retried": 1}
+    assert await worker.call("sweep_runs") == {"lost": 1, "timed_out": 0, "retried": 1, "held": False}
     lost = await row(room, claim["run_id"])
     assert (lost["status"], lost["reason"]) == ("failed", "lost")
     new = await successor(room, claim["run_id"])
     assert new is not None
     assert (new["status"], new["attempt"], new["lane"]) == ("queued", 2, "A")
-    assert await worker.call("sweep_runs") == {"lost": 0, "timed_out": 0, "retried": 0}
+    assert await worker.call("sweep_runs") == {"lost": 0, "timed_out": 0, "retried": 0, "held": False}
 
 
 async def test_a_started_run_is_not_repeated_unless_its_template_asks(
@@ -105,12 +105,7 @@ async def test_a_heartbeat_keeps_a_run(room: Room, operator: Person, session_id:
     claim = await claimed(operator, session_id, worker)
     await worker.start(claim)
     await expire(room, claim["run_id"])
-    (beat,) = await worker.call(
-        "heartbeat",
-        p_worker_id=worker.id,
-        p_runs=[{"run_id": claim["run_id"], "claim_token": claim["claim_token"]}],
-    )
-    assert (beat["verdict"], beat["lease_seconds"]) == ("ok", 30)
+    assert await worker.beat(claim) == ["ok"]
     assert (await worker.call("sweep_runs"))["lost"] == 0
 
 
