@@ -9,10 +9,11 @@ import sys
 
 from rich.console import Console
 
-from bench import engine, pickup
+from bench import board_latency, engine, pickup
 from bench.report import Row, machine, print_rows
 
 BENCHMARKS = {
+    "board": ("Change in the database to the board in the browser", board_latency.run),
     "engine": ("Engine calls against bare SQL", engine.run),
     "pickup": ("Pick-up by an idle worker", pickup.run),
 }

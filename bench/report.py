@@ -101,7 +101,7 @@ def _lines(path: str) -> list[str]:
 def print_rows(console: Console, title: str, rows: Sequence[Row]) -> None:
     table = Table(title=title, title_justify="left", caption_justify="left")
     for column in ("measured", "p50 ms", "p95 ms", "max ms", "reference", "p50 ms", "p95 ms", "ratio"):
-        table.add_column(column, justify="left" if column in ("measured", "reference") else "right", no_wrap=True)
+        table.add_column(column, justify="left" if column in ("measured", "reference") else "right", overflow="fold")
     for row in rows:
         ours, theirs = summarize(row.measured), summarize(row.compared)
         limit = "" if row.limit_ms is None else f" (p95 ≤ {row.limit_ms:.0f}: {'kept' if row.kept else 'MISSED'})"

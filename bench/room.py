@@ -12,14 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, LiteralString
 
+import bcrypt
 import psycopg
 from psycopg.rows import tuple_row
 
 from opsroom.local.bootstrap import bootstrap
 from opsroom.local.migrations import migrate
-from opsroom.local.paths import State, free_port
+from opsroom.local.paths import Ports, State, free_port
 from opsroom.local.postgres import Postgres
 from opsroom.local.secrets import load_or_create
+
+EMAIL = "bench@bench.example"
+PASSWORD = "a password for one benchmark"
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
@@ -65,12 +69,12 @@ async def value(connection: Connection, statement: LiteralString, *args: object)
 
 
 @asynccontextmanager
-async def open_database() -> AsyncIterator[Database]:
+async def open_database(ports: Ports | None = None) -> AsyncIterator[Database]:
     """Started, migrated and seeded; fsync on, as in production; gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="opsroom-bench-"))
     state = State(folder)
     state.create()
-    postgres = Postgres(state, load_or_create(state.secrets), free_port())
+    postgres = Postgres(state, load_or_create(state.secrets), ports.database if ports else free_port())
     try:
         await postgres.start()
         await bootstrap(postgres)
@@ -86,12 +90,12 @@ async def _furnish(postgres: Postgres) -> Database:
     owner = await psycopg.AsyncConnection.connect(postgres.dsn("supabase_admin"), autocommit=True)
     async with owner:
         await owner.execute(
-            "insert into auth.users (id, email, email_confirmed_at) values (%s, 'bench@bench.example', now())",
-            (database.user_id,),
+            "insert into auth.users (id, email, email_confirmed_at, encrypted_password) values (%s, %s, now(), %s)",
+            (database.user_id, EMAIL, bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()),
         )
     console = await database.connect()
     async with console:
-        await console.execute("select public.set_member('bench@bench.example', 'admin')")
+        await console.execute("select public.set_member(%s, 'admin')", (EMAIL,))
     person = await database.connect("person")
     async with person:
         await person.execute("select public.save_template(%s)", (json.dumps(TEMPLATE),))

@@ -49,6 +49,8 @@ class Auth:
 
     async def sign_in(self, email: str, password: str) -> Tokens:
         """Sign in with e-mail and password. Raises NotAuthenticated or ControlPlaneUnreachable."""
+        if not email or not password:
+            raise NotAuthenticated("E-mail and password are both needed.", hint="Give both and sign in again.")
         try:
             return _tokens(await self._client().auth.sign_in_with_password({"email": email, "password": password}))
         except AuthError as error:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import stat
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,16 +118,25 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def require_free(port: int, what: str, variable: str) -> None:
-    """Raise `PortBusy` when something listens on `port` already."""
+async def require_free(port: int, what: str, variable: str, patience_seconds: float = 2) -> None:
+    """Raise `PortBusy` when something listens on `port`. What a crashed stack left needs a moment to go away."""
+    deadline = time.monotonic() + patience_seconds
+    while not _is_free(port):
+        if time.monotonic() > deadline:
+            raise PortBusy(
+                f"Port {port} for {what} is taken by another program: stop that one, or choose another with {variable}."
+            )
+        await asyncio.sleep(0.1)
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
-        except OSError as error:
-            raise PortBusy(
-                f"Port {port} for {what} is taken by another program: stop that one, or choose another with {variable}."
-            ) from error
+        except OSError:
+            return False
+    return True
 
 
 def port_variable(field: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -79,11 +80,16 @@ class Postgres:
     def dsn(self, role: Role, database: str = "postgres") -> str:
         return dsn(role, self.secrets, self.port, database)
 
+    def exists(self) -> bool:
+        """Whether there is a (whole) cluster already."""
+        return (self.state.postgres / "PG_VERSION").exists()
+
     async def start(self) -> None:
         """Create the cluster if there is none, start the server and wait until it answers."""
+        await self.settle()
         binary = Path(tool("postgres"))
         rights = privileges.for_postgres((binary, self.state.postgres))
-        if not (self.state.postgres / "PG_VERSION").exists():
+        if not self.exists():
             await self._create_cluster(rights)
         self._check_owner(rights)
         settings = dict(_SETTINGS) if self.durable else dict(_SETTINGS, fsync="off", full_page_writes="off")
@@ -94,12 +100,37 @@ class Postgres:
         self.process = await process.spawn(
             command, environment=_environment(), log=self.log, folder=Path("/"), death_signal=signal.SIGINT
         )
-        await self._wait_until_ready()
+        await self.wait_until_ready()
+
+    async def settle(self) -> None:
+        """Deal with what a crashed stack left: a server that still runs on our folder, or only its pid file.
+
+        The pid may belong to an unrelated program by now: that one is never touched, and the file is removed, because
+        Postgres would take the program for itself and refuse to start.
+        """
+        pid_file = self.state.postgres / "postmaster.pid"
+        try:
+            pid = int(pid_file.read_text().splitlines()[0])
+        except (OSError, ValueError, IndexError):
+            return
+        if not process.runs(pid, str(self.state.postgres)):
+            pid_file.unlink(missing_ok=True)
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGINT)
+        for _ in range(200):
+            if not process.runs(pid, str(self.state.postgres)):
+                return
+            await asyncio.sleep(0.1)
+        raise StackError(f"An earlier Postgres (process {pid}) still uses {self.state.postgres} and does not stop.")
+
+    def sweep(self) -> None:
+        """Nothing to do: the server's own processes end when it does."""
 
     async def stop(self) -> None:
         """A fast shutdown: open transactions are rolled back, committed ones are on disk."""
         if self.process is not None:
-            await process.stop(self.process, first=signal.SIGINT, grace_seconds=20)
+            await process.stop(self.process, sent=signal.SIGINT, grace_seconds=20)
             self.process = None
 
     async def _create_cluster(self, rights: privileges.Privileges) -> None:
@@ -149,7 +180,7 @@ class Postgres:
                 "user who made it, or run `opsroom reset` as that user."
             )
 
-    async def _wait_until_ready(self, limit_seconds: float = 60) -> None:
+    async def wait_until_ready(self, limit_seconds: float = 60) -> None:
         assert self.process is not None
         try:
             async with asyncio.timeout(limit_seconds):

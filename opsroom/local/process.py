@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -56,20 +57,42 @@ async def spawn(
 
 
 async def stop(
-    process: asyncio.subprocess.Process, *, first: signal.Signals = signal.SIGTERM, grace_seconds: float = 10
+    process: asyncio.subprocess.Process,
+    *,
+    sent: signal.Signals = signal.SIGTERM,
+    grace_seconds: float = 10,
+    times: int = 1,
 ) -> None:
-    """Ask with `first`, wait, then kill the whole process group. Returns when the process is gone."""
-    if process.returncode is not None:
-        return
-    with contextlib.suppress(ProcessLookupError):
-        process.send_signal(first)
-    try:
-        async with asyncio.timeout(grace_seconds):
-            await process.wait()
-    except TimeoutError:
+    """Ask `times` times with `sent`, waiting after each, then kill the process group. Returns when it is gone."""
+    for _ in range(times):
+        if process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(sent)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace_seconds):
+                await process.wait()
+    if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
+
+
+def runs(pid: int, argument: str) -> bool:
+    """Whether process `pid` is alive and has `argument` on its command line: a bare pid may have been given anew."""
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        if Path("/proc/self").exists():
+            return False
+        command, state = _ask_ps(pid), ""
+    return state != "Z" and argument.encode() in command
+
+
+def _ask_ps(pid: int) -> bytes:
+    listed = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, check=False)
+    return listed.stdout
 
 
 def last_lines(log: Path, count: int = 12) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -13,11 +14,9 @@ from pathlib import Path
 import httpx
 
 from opsroom.local import process
+from opsroom.local.environment import base_environment, worker_settings
 from opsroom.local.errors import StackError
 from opsroom.local.paths import LOOPBACK, REPOSITORY, Ports, State
-
-# What a child gets of our own environment: nothing that is a secret of somebody else.
-_PASSED_ON = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "SSL_CERT_FILE")
 
 
 @dataclass
@@ -30,6 +29,7 @@ class Service:
     ready_url: str
     log: Path
     grace_seconds: float = 10
+    asked_twice: bool = False
     process: asyncio.subprocess.Process | None = field(default=None, init=False)
 
     async def start(self) -> None:
@@ -62,22 +62,16 @@ class Service:
 
     async def stop(self) -> None:
         if self.process is not None:
-            await process.stop(self.process, grace_seconds=self.grace_seconds)
+            times = 2 if self.asked_twice else 1
+            await process.stop(self.process, grace_seconds=self.grace_seconds, times=times)
+            self.sweep()
             self.process = None
 
-
-def base_environment(state: State, ports: Ports) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    return {
-        **kept,
-        "PYTHONUNBUFFERED": "1",
-        "OPSROOM_STATE_DIR": str(state.root),
-        "OPSROOM_UI_PORT": str(ports.ui),
-        "OPSROOM_API_PORT": str(ports.api),
-        "OPSROOM_DB_PORT": str(ports.database),
-        "OPSROOM_FUNCTIONS_PORT": str(ports.functions),
-        "OPSROOM_WORKER_PORT": str(ports.worker),
-    }
+    def sweep(self) -> None:
+        """After the process has ended: end what it started itself and left behind in its process group."""
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
 
 
 def gateway(state: State, ports: Ports) -> Service:
@@ -87,6 +81,19 @@ def gateway(state: State, ports: Ports) -> Service:
         base_environment(state, ports),
         f"http://{LOOPBACK}:{ports.api}/health",
         state.logs / "gateway.log",
+    )
+
+
+def worker(state: State, ports: Ports, variables: Mapping[str, str]) -> Service:
+    return Service(
+        "worker",
+        [sys.executable, "-m", "workers"],
+        {**worker_settings(), **base_environment(state, ports), **variables},
+        f"http://{LOOPBACK}:{ports.worker}/readyz",
+        state.logs / "worker.log",
+        # The first SIGTERM lets runs finish, the second stops them: see workers/app.py.
+        grace_seconds=15,
+        asked_twice=True,
     )
 
 

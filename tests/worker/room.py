@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, LiteralString, TypeVar
 
+import httpx
 import psycopg
 from psycopg.rows import dict_row
 
-from opsroom.domain.template import parse
+from opsroom.domain.template import parse, parse_yaml
 from tests.support.stack import Stack
 
 TERMINAL = ("succeeded", "failed", "cancelled", "timed_out")
@@ -60,6 +61,13 @@ class Room:
         ]
         spec = parse({"slug": slug, "title": "Test", "steps": steps, **keys}).spec()
         await self.call("select save_template(%s)", json.dumps(spec))
+        return slug
+
+    async def first_template(self, slug: str) -> str:
+        """Save the shipped template `slug`, as `make up` seeds it."""
+        await self.call(
+            "select save_template(%s)", json.dumps(parse_yaml(Path(f"templates/{slug}.yaml").read_text()).spec())
+        )
         return slug
 
     async def new_session(self) -> str:
@@ -123,6 +131,14 @@ class Room:
         if transport == "postgres":
             env["OPSROOM_DATABASE_URL"] = self.stack.database_url("worker")
         return env | extra
+
+    async def stored(self, run_id: str, name: str) -> bytes:
+        """The bytes of an artifact, from Storage."""
+        path, key = (await self.artifacts(run_id))[name]["object_path"], self.stack.secrets.service_role_key
+        async with httpx.AsyncClient(headers={"apikey": key, "authorization": f"Bearer {key}"}) as http:
+            answer = await http.get(f"{self.base_url}/storage/v1/object/authenticated/artifacts/{path}")
+            assert answer.is_success, answer.text
+            return answer.content
 
     @asynccontextmanager
     async def worker(self, transport: str = "postgres", **extra: str) -> AsyncGenerator[WorkerProcess]:

@@ -4,18 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
-import httpx
 import pytest
 
 from tests.worker.room import Room
-
-
-async def stored(room: Room, object_path: str) -> bytes:
-    key = room.stack.secrets.service_role_key
-    async with httpx.AsyncClient(headers={"apikey": key, "authorization": f"Bearer {key}"}) as http:
-        answer = await http.get(f"{room.base_url}/storage/v1/object/authenticated/artifacts/{object_path}")
-        assert answer.is_success, answer.text
-        return answer.content
 
 
 @pytest.mark.parametrize("transport", ["postgres", "https"])
@@ -32,8 +23,8 @@ async def test_artifacts_are_found_by_glob_and_stored_by_content(served_room: Ro
     assert {name: row["kind"] for name, row in found.items()} == {
         "out/a.md": "markdown", "out/deep/b.json": "json", "c.bin": "file",
     }  # fmt: skip
-    for row in found.values():
-        content = await stored(room, row["object_path"])
+    for name, row in found.items():
+        content = await room.stored(run_id, name)
         assert row["object_path"] == f"{run_id}/{hashlib.sha256(content).hexdigest()}"
         assert (row["size_bytes"], row["step"]) == (len(content), "s1")
     assert "artifact.added" in [event["type"] for event in await room.events(run_id)]
@@ -101,5 +92,4 @@ async def test_secrets_are_masked_in_text_artifacts(served_room: Room) -> None:
     run_id = await room.launch(slug)
     async with room.worker():
         await room.until(run_id)
-    row = (await room.artifacts(run_id))["r.json"]
-    assert await stored(room, row["object_path"]) == '{"token": "•••"}\n'.encode()
+    assert await room.stored(run_id, "r.json") == '{"token": "•••"}\n'.encode()

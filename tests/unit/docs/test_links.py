@@ -63,3 +63,10 @@ def test_pictures_are_well_formed_and_load_nothing(picture: Path) -> None:
 def test_the_architecture_is_described_for_those_who_cannot_see_it_and_has_both_themes() -> None:
     text = (ROOT / "docs/architecture.svg").read_text()
     assert "<title" in text and "<desc" in text and "prefers-color-scheme: dark" in text
+
+
+@pytest.mark.parametrize("page", markdown_files(), ids=name_of)
+def test_diagrams_have_no_semicolon_which_ends_a_statement_of_mermaid(page: Path) -> None:
+    for token in PARSER.parse(page.read_text()):
+        if token.type == "fence" and token.info == "mermaid":
+            assert ";" not in token.content

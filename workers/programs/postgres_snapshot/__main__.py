@@ -111,6 +111,9 @@ class Snapshot:
             environment = connection_environment(self._url, name)
             arguments = ["--no-owner", "--no-privileges", f"--dbname={name}"]
             if self._schema:
+                async with await database.connect(self._url, name) as connection:
+                    # A new database has a schema public; the archive brings its own.
+                    await database.drop_schema(connection, self._schema)
                 await self._restore_surroundings(arguments, environment)
                 # Foreign keys into other schemas find no rows here: indexes and constraints are left out.
                 arguments += ["--section=pre-data", "--section=data"]
@@ -132,8 +135,10 @@ class Snapshot:
         contents = (await capture("pg_restore", ["--list", str(skeleton)])).splitlines()
         listed = skeleton.with_suffix(".skeleton-list")
         listed.write_text("\n".join(line for line in contents if not NOT_RESTORED.match(line)) + "\n", encoding="utf-8")
-        # What refers back to the chosen schema can not be made yet: that is no fault of the dump.
-        await run("pg_restore", [*arguments, "--section=pre-data", f"--use-list={listed}", str(skeleton)], environment)
+        # What refers back to the chosen schema can not be made yet: that is no fault of the dump, and no news either.
+        section = ["--section=pre-data", f"--use-list={listed}"]
+        await run("pg_restore", [*arguments, *section, str(skeleton)], environment, quiet=True)
+        say("restored the definitions of the other schemas, as far as they do not need this one")
 
     async def compare(self) -> None:
         expected: dict[str, int] = self._state["rows"]

@@ -67,6 +67,11 @@ async def scratch_database(url: str, name: str) -> AsyncGenerator[str]:
             say(f"dropped scratch database {name}")
 
 
+async def drop_schema(connection: AsyncConnection[Any], name: str) -> None:
+    """Drop a schema of the scratch database, if it is there."""
+    await connection.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(name)))
+
+
 async def _create_statement(connection: AsyncConnection[Any], name: str) -> sql.Composed:
     cursor = await connection.execute(
         "select pg_encoding_to_char(encoding), datcollate, datctype, to_jsonb(d) ->> 'datlocprovider',"

@@ -70,10 +70,14 @@ def connection_environment(url: str, database: str | None = None) -> dict[str, s
     return {_ENVIRONMENT[key]: value for key, value in parts.items() if key in _ENVIRONMENT}
 
 
-async def run(program: str, arguments: Sequence[str], environment: dict[str, str]) -> int:
-    """Run a tool to its end, its output being the run's; ended with us."""
+async def run(program: str, arguments: Sequence[str], environment: dict[str, str], quiet: bool = False) -> int:
+    """Run a tool to its end, its output being the run's unless `quiet`; ended with us."""
     process = await asyncio.create_subprocess_exec(
-        find(program), *arguments, env={**os.environ, **environment}, stdin=asyncio.subprocess.DEVNULL
+        find(program),
+        *arguments,
+        env={**os.environ, **environment},
+        stdin=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL if quiet else None,
     )
     try:
         return await process.wait()
