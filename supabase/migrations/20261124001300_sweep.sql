@@ -20,6 +20,14 @@ as $$
   select interval '1 second';
 $$;
 
+create function private.database_started_at()
+returns timestamptz
+language sql stable
+set search_path = ''
+as $$
+  select pg_catalog.pg_postmaster_start_time();
+$$;
+
 -- Marks workers whose own connection is gone, and unmarks those that are back. Only those that told of a direct connection since the
 -- database started: a restart cuts them all, and then the lease decides.
 create function private.mark_missing_workers()
@@ -30,7 +38,7 @@ as $$
   with seen as (
     select w.id, exists (select from pg_catalog.pg_stat_activity as a where a.pid = w.backend_pid and a.backend_start = w.backend_start) as there
     from public.workers as w
-    where w.backend_start > pg_catalog.pg_postmaster_start_time() and (w.stopped_at is null or exists (
+    where w.backend_start > private.database_started_at() and (w.stopped_at is null or exists (
       select from public.runs as r where r.claimed_by = w.id and r.status in ('claimed', 'running')))
   )
   update public.workers as w
@@ -55,7 +63,7 @@ as $$
   where r.status in ('claimed', 'running') and (
       w.missing_since < clock_timestamp() - private.missing_grace()
       or (r.lease_expires_at < clock_timestamp()
-          and pg_catalog.pg_postmaster_start_time() + make_interval(secs => r.lease_seconds) < clock_timestamp())
+          and private.database_started_at() + make_interval(secs => r.lease_seconds) < clock_timestamp())
       or r.started_at + make_interval(secs => r.timeout_seconds + 60) < clock_timestamp())
     or r.status = 'queued' and r.start_deadline_at < clock_timestamp()
   order by r.lease_expires_at nulls last, r.id

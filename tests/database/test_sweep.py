@@ -4,6 +4,7 @@ import asyncio
 import json
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.database.conftest import TEMPLATE, Person, Room, Worker
@@ -75,7 +76,21 @@ async def test_a_template_that_asks_for_retries_gets_them_up_to_its_limit(
     assert await successor(room, second["run_id"]) is None
 
 
-async def test_backoff_doubles_and_holds_the_successor_back(
+async def test_after_a_start_of_the_database_leases_get_their_time(
+    room: Room, operator: Person, session_id: str, worker: Worker
+) -> None:
+    claim = await claimed(operator, session_id, worker)
+    await expire(room, claim["run_id"])
+    async with room.owner.transaction(force_rollback=True):
+        await room.owner.execute(
+            "create or replace function private.database_started_at() returns timestamptz language sql stable "
+            "set search_path = '' as $$ select clock_timestamp() - interval '29 seconds' $$"
+        )
+        assert (await room.value("select public.sweep_runs()"))["lost"] == 0
+    assert (await worker.call("sweep_runs"))["lost"] == 1
+
+
+async def test_backoff_holds_the_successor_back_with_jitter(
     room: Room, operator: Person, session_id: str, worker: Worker
 ) -> None:
     spec = TEMPLATE | {"slug": "patient", "retry": {"attempts": 5, "on": ["failed"], "backoff_seconds": 60}}
@@ -86,7 +101,7 @@ async def test_backoff_doubles_and_holds_the_successor_back(
     wait = await room.value(
         "select extract(epoch from not_before - queued_at) from public.runs where retry_of = %s", claim["run_id"]
     )
-    assert 59 < wait <= 60
+    assert 29 < wait <= 60
     assert await worker.claim() == []
 
 
@@ -133,14 +148,14 @@ async def test_a_queue_timeout_and_a_run_timeout_end_a_run(
 async def test_sweepers_at_once_end_each_run_once(
     room: Room, operator: Person, session_id: str, worker: Worker, sweepers: int
 ) -> None:
-    for lane in "ABCD":
+    for lane in "ABC":
         await operator.call(
             "create_run", p_session_id=session_id, p_template="greet", p_params={"name": "ada"}, p_lane=lane
         )
     for claim in await worker.claim(4):
         await expire(room, claim["run_id"])
     answers = await asyncio.gather(*(worker.call("sweep_runs") for _ in range(sweepers)))
-    assert sum(a["lost"] for a in answers) == 4
+    assert sum(a["lost"] for a in answers) == 3
 
 
 async def test_a_sweep_is_bounded(room: Room, operator: Person, session_id: str, worker: Worker) -> None:
@@ -152,3 +167,61 @@ async def test_a_sweep_is_bounded(room: Room, operator: Person, session_id: str,
         await expire(room, claim["run_id"])
     assert (await worker.call("sweep_runs", p_limit=2))["lost"] == 2
     assert (await worker.call("sweep_runs", p_limit=2))["lost"] == 1
+
+
+async def test_when_most_leases_end_together_they_get_one_more(
+    room: Room, operator: Person, session_id: str, worker: Worker
+) -> None:
+    for lane in "ABCD":
+        await operator.call(
+            "create_run", p_session_id=session_id, p_template="greet", p_params={"name": "ada"}, p_lane=lane
+        )
+    claims = await worker.claim(4)
+    for claim in claims:
+        await expire(room, claim["run_id"])
+    answer = await worker.call("sweep_runs")
+    assert (answer["lost"], answer["held"]) == (0, True)
+    assert await worker.beat(claims[0]) == ["ok"]
+    await room.owner.execute("update private.sweep_state set held_until = clock_timestamp() - interval '1 s'")
+    assert (await worker.call("sweep_runs"))["lost"] == 3
+    assert (await worker.call("sweep_runs"))["held"] is False
+    assert await room.value("select held_until from private.sweep_state") is None
+
+
+async def test_a_worker_whose_connection_is_gone_loses_its_runs_after_the_grace(
+    room: Room, operator: Person, session_id: str, worker: Worker
+) -> None:
+    dsn = room.stack.database_url("worker")
+    own = await psycopg.AsyncConnection.connect(dsn, autocommit=True)
+    await own.execute("set role service_role")
+    await own.execute("select public.attach_worker(%s)", (worker.id,))
+    claim = await claimed(operator, session_id, worker)
+    assert (await worker.call("sweep_runs"))["lost"] == 0
+    await own.close()
+    async with asyncio.timeout(10):
+        while not await room.value("select missing_since from public.workers where id = %s", worker.id):
+            assert (await worker.call("sweep_runs"))["lost"] == 0
+        while (await worker.call("sweep_runs"))["lost"] == 0:
+            await asyncio.sleep(0.05)
+    lost = await row(room, claim["run_id"])
+    assert lost["reason"] == "lost"
+    gap = await room.value(
+        "select r.finished_at - w.missing_since from public.runs r join public.workers w on w.id = r.claimed_by where r.id = %s",
+        claim["run_id"],
+    )
+    assert gap.total_seconds() >= 1
+    assert await worker.beat(claim) == ["lost"]
+
+
+async def test_a_worker_that_connects_anew_keeps_its_runs(
+    room: Room, operator: Person, session_id: str, worker: Worker
+) -> None:
+    dsn = room.stack.database_url("worker")
+    claim = await claimed(operator, session_id, worker)
+    for _ in range(2):
+        async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as own:
+            await own.execute("set role service_role")
+            await own.execute("select public.attach_worker(%s)", (worker.id,))
+            assert (await worker.call("sweep_runs"))["lost"] == 0
+            assert await room.value("select missing_since from public.workers where id = %s", worker.id) is None
+    assert await worker.beat(claim) == ["ok"]
