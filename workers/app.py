@@ -10,7 +10,7 @@ import signal
 import socket
 import time
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Final
 
 from opsroom.domain.errors import OpsRoomError, WorkerNotFound
@@ -50,6 +50,7 @@ class Worker:
         self._runs: dict[asyncio.Task[None], RunExecution] = {}
         self._wake = asyncio.Event()
         self._draining = asyncio.Event()
+        self._registered = False
         self.health = Health(self._metrics, self._not_ready)
 
     async def run(self) -> None:
@@ -58,7 +59,7 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.drain)
         await self._leash.start()
-        if self._settings.port:
+        if self._settings.port is not None:
             await self.health.start(self._settings.host, self._settings.port)
         await self._store.open()
         background: list[asyncio.Task[None]] = []
@@ -119,6 +120,7 @@ class Worker:
             name=self._settings.name, host=socket.gethostname(), pid=os.getpid(), version=version,
             capacity=self._settings.concurrency,
         )  # fmt: skip
+        self._registered = True
 
     async def _until_draining(self, work: Coroutine[None, None, None]) -> None:
         task, draining = asyncio.create_task(work), asyncio.create_task(self._draining.wait())
@@ -208,12 +210,14 @@ class Worker:
                     log.warning("a sweep ended stuck runs", extra={"how": how, "count": count})
 
     async def _drain(self) -> None:
-        with contextlib.suppress(Unavailable, Refused, OpsRoomError, TimeoutError):
-            async with asyncio.timeout(GOODBYE_SECONDS):
-                await self._store.drain_worker()
+        await self._tell(self._store.drain_worker)
         while self._runs:
             await asyncio.wait(set(self._runs))
+        await self._tell(self._store.stop_worker)
+        log.info("worker stopped", extra={"worker": self.id})
+
+    async def _tell(self, goodbye: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Good manners only: whether it is heard changes nothing, so it is not waited for long."""
         with contextlib.suppress(Unavailable, Refused, OpsRoomError, TimeoutError):
             async with asyncio.timeout(GOODBYE_SECONDS):
-                await self._store.stop_worker()
-        log.info("worker stopped", extra={"worker": self.id})
+                await (goodbye() if self._registered else asyncio.sleep(0))

@@ -125,7 +125,11 @@ class Room:
         """A worker's environment: nothing inherited but what a program needs."""
         env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         env |= {"SUPABASE_URL": self.base_url, "SUPABASE_SERVICE_ROLE_KEY": self.stack.secrets.service_role_key}
-        env |= {"OPSROOM_WORKER_PORT": "0", "OPSROOM_WORK_ROOT": str(self.folder), "OPSROOM_WORKER_GRACE_SECONDS": "2"}
+        env |= {
+            "OPSROOM_WORKER_PORT": "off",
+            "OPSROOM_WORK_ROOT": str(self.folder),
+            "OPSROOM_WORKER_GRACE_SECONDS": "2",
+        }
         env |= {"OPSROOM_WORKER_POLL_SECONDS": "1", "OPSROOM_WORKER_SWEEP_SECONDS": "1"}
         env |= {f"OPSROOM_SECRET_{name}": value for name, value in self.secrets.items()}
         if transport == "postgres":

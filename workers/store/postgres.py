@@ -42,7 +42,7 @@ class PostgresTransport:
     def __init__(self, url: str, size: int) -> None:
         self._url = url
         self._pool = AsyncConnectionPool[AsyncConnection[Any]](
-            url, kwargs=CONNECTION, min_size=1, max_size=size, open=False, timeout=10, name="calls"
+            url, kwargs=CONNECTION, min_size=1, max_size=size, open=False, timeout=5, name="calls"
         )
         self._heartbeat: AsyncConnection[Any] | None = None
 
