@@ -11,7 +11,7 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Coroutine
-from typing import Final
+from typing import Final, TypeVar
 
 from opsroom.domain.errors import OpsRoomError, WorkerNotFound
 from workers.config import Settings
@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 UNANSWERED_SECONDS: Final = 15.0
 GOODBYE_SECONDS: Final = 5.0
+
+T = TypeVar("T")
 
 
 class Worker:
@@ -64,7 +66,7 @@ class Worker:
         await self._store.open()
         background: list[asyncio.Task[None]] = []
         try:
-            await self._until_draining(self._register())
+            await self._until_draining(self._register(), None)
             if not self._draining.is_set():
                 log.info("worker started", extra={"worker": self.id, "transport": self._store.transport})
                 background = [
@@ -122,13 +124,17 @@ class Worker:
         )  # fmt: skip
         self._registered = True
 
-    async def _until_draining(self, work: Coroutine[None, None, None]) -> None:
+    async def _until_draining(self, work: Coroutine[None, None, T], default: T) -> T:
+        """The result of `work`; `default` if the worker drains and it is not there soon."""
         task, draining = asyncio.create_task(work), asyncio.create_task(self._draining.wait())
         await asyncio.wait({task, draining}, return_when=asyncio.FIRST_COMPLETED)
+        # A claim that is under way may be committed: its runs would have to wait for their leases to run out.
+        await asyncio.wait({task}, timeout=GOODBYE_SECONDS)
         draining.cancel()
         if task.done():
-            task.result()
+            return task.result()
         task.cancel()
+        return default
 
     async def _claim_until_draining(self) -> None:
         while not self._draining.is_set():
@@ -146,7 +152,7 @@ class Worker:
     async def _claim(self, limit: int) -> int:
         sent = time.monotonic()
         try:
-            claims = await self._store.claim_runs(limit, str(uuid.uuid4()))
+            claims = await self._until_draining(self._store.claim_runs(limit, str(uuid.uuid4())), [])
         except WorkerNotFound:
             await self._register()
             return 0

@@ -18,7 +18,6 @@ Supervisor to worker: `{"pid"}` or `{"error"}`, then `{"exit":code,"signal":numb
 import array
 import contextlib
 import ctypes
-import errno
 import json
 import os
 import select
@@ -44,10 +43,10 @@ def prctl(option: int, value: int) -> None:
         _libc.prctl(option, value, 0, 0, 0)
 
 
-def descendants(root: int) -> list[int]:
-    """Every process below `root`, parents first, from one walk over /proc."""
+def _process_tree() -> dict[int, list[int]]:
+    """Children of every process that lives, from one walk over /proc; empty where there is none."""
     children: dict[int, list[int]] = {}
-    for name in os.listdir("/proc"):
+    for name in os.listdir("/proc") if sys.platform == "linux" else ():
         if name.isdigit():
             try:
                 with open(f"/proc/{name}/stat", "rb") as file:
@@ -57,10 +56,30 @@ def descendants(root: int) -> list[int]:
                 continue
             if fields[0] != b"Z":
                 children.setdefault(int(fields[1]), []).append(int(name))
-    found = [root]
+    return children
+
+
+def children_of(pid: int) -> list[int]:
+    """The living children of a process."""
+    return _process_tree().get(pid, [])
+
+
+def descendants(root: int) -> list[int]:
+    """Every process below `root`, parents first."""
+    children, found = _process_tree(), [root]
     for pid in found:
         found.extend(children.get(pid, ()))
     return found[1:]
+
+
+def wake_by_signal() -> int:
+    """A descriptor that becomes readable when a child ends."""
+    wake_read, wake_write = os.pipe()
+    os.set_blocking(wake_read, False)
+    os.set_blocking(wake_write, False)
+    signal.set_wakeup_fd(wake_write)
+    signal.signal(signal.SIGCHLD, _noticed)
+    return wake_read
 
 
 def _send_signal(pid: int, number: int) -> None:
@@ -92,11 +111,7 @@ class Supervisor:
     def run(self) -> None:
         prctl(PR_SET_CHILD_SUBREAPER, 1)
         prctl(PR_SET_PDEATHSIG, 0)
-        wake_read, wake_write = os.pipe()
-        os.set_blocking(wake_read, False)
-        os.set_blocking(wake_write, False)
-        signal.set_wakeup_fd(wake_write)
-        signal.signal(signal.SIGCHLD, _noticed)
+        wake_read = wake_by_signal()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         order = self._next_message()
@@ -208,7 +223,7 @@ class Supervisor:
                         self._status = status
             except ChildProcessError:
                 return 0
-            tree = descendants(os.getpid()) if sys.platform == "linux" else []
+            tree = descendants(os.getpid())
             for pid in tree:
                 _send_signal(pid, signal.SIGKILL)
             # Once the leader is reaped its number may name somebody else's group.
@@ -239,39 +254,68 @@ def _decode(status: int | None) -> tuple[int, int | None]:
     return os.WEXITSTATUS(status), None
 
 
-def serve(door: socket.socket) -> None:
-    """Fork a supervisor for every control socket that arrives, until the worker closes the door."""
-    prctl(PR_SET_CHILD_SUBREAPER, 1)
-    # Supervisors are reaped by the kernel, they report to the worker themselves.
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    width = array.array("i").itemsize * 3
-    while True:
-        try:
-            data, ancillary, _, _ = door.recvmsg(1, socket.CMSG_SPACE(width))
-        except OSError as error:
-            if error.errno == errno.EINTR:
-                continue
-            return
+class Nursery:
+    """The program itself: forks supervisors, and ends what a killed one left behind."""
+
+    def __init__(self, door: socket.socket) -> None:
+        self._door = door
+        self._supervisors: set[int] = set()
+
+    def serve(self) -> None:
+        """Fork a supervisor for every control socket that arrives, until the worker closes the door."""
+        prctl(PR_SET_CHILD_SUBREAPER, 1)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        wake_read = wake_by_signal()
+        poll = select.poll()
+        poll.register(self._door, select.POLLIN)
+        poll.register(wake_read, select.POLLIN)
+        orphans = False
+        while True:
+            poll.poll(50 if orphans else None)
+            with contextlib.suppress(BlockingIOError):
+                os.read(wake_read, 4096)
+            with contextlib.suppress(ChildProcessError):
+                for pid, status in _reap():
+                    # One that was killed had children: they are ours now, as we are a subreaper, and nobody's else.
+                    orphans |= pid in self._supervisors and os.WIFSIGNALED(status)
+                    self._supervisors.discard(pid)
+            orphans = orphans and self._kill_orphans()
+            if select.select([self._door], [], [], 0)[0] and not self._admit():
+                return
+
+    def _kill_orphans(self) -> bool:
+        """KILL to every child of ours that is no supervisor, and to what is below; whether there were any."""
+        orphans = [pid for pid in children_of(os.getpid()) if pid not in self._supervisors]
+        for orphan in orphans:
+            for pid in (orphan, *descendants(orphan)):
+                _send_signal(pid, signal.SIGKILL)
+        return bool(orphans)
+
+    def _admit(self) -> bool:
+        """One control socket with the two streams of its command; False when the door is closed."""
+        data, ancillary, _, _ = self._door.recvmsg(1, socket.CMSG_SPACE(array.array("i").itemsize * 3))
         if not data:
-            return
+            return False
         handles = array.array("i")
         for _, _, payload in ancillary:
             handles.frombytes(payload[: len(payload) - len(payload) % handles.itemsize])
         for handle in handles:
             os.set_inheritable(handle, False)
-        if len(handles) == 3 and os.fork() == 0:
-            try:
-                door.close()
-                Supervisor(socket.socket(fileno=handles[0]), handles[1], handles[2]).run()
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                os._exit(0)
+        if len(handles) == 3:
+            if (pid := os.fork()) == 0:
+                try:
+                    self._door.close()
+                    Supervisor(socket.socket(fileno=handles[0]), handles[1], handles[2]).run()
+                except BaseException:
+                    traceback.print_exc()
+                finally:
+                    os._exit(0)
+            self._supervisors.add(pid)
         for handle in handles:
             os.close(handle)
+        return True
 
 
 if __name__ == "__main__":
-    serve(socket.socket(fileno=int(sys.argv[1])))
+    Nursery(socket.socket(fileno=int(sys.argv[1]))).serve()
