@@ -54,14 +54,8 @@ def _process_tree() -> dict[int, list[int]]:
                     fields = file.read().rpartition(b")")[2].split()
             except OSError:
                 continue
-            if fields[0] != b"Z":
-                children.setdefault(int(fields[1]), []).append(int(name))
+            children.setdefault(int(fields[1]), []).append(int(name))
     return children
-
-
-def children_of(pid: int) -> list[int]:
-    """The living children of a process."""
-    return _process_tree().get(pid, [])
 
 
 def descendants(root: int) -> list[int]:
@@ -72,8 +66,11 @@ def descendants(root: int) -> list[int]:
     return found[1:]
 
 
-def wake_by_signal() -> int:
-    """A descriptor that becomes readable when a child ends."""
+def _become_reaper() -> int:
+    """Adopt orphans, ignore signals meant for the worker; a descriptor that becomes readable when a child ends."""
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_read, False)
     os.set_blocking(wake_write, False)
@@ -82,9 +79,9 @@ def wake_by_signal() -> int:
     return wake_read
 
 
-def _send_signal(pid: int, number: int) -> None:
+def _send_signal(pid: int, number: int, group: bool = False) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, number)
+        (os.killpg if group else os.kill)(pid, number)
 
 
 def _reap() -> Iterator[tuple[int, int]]:
@@ -109,11 +106,7 @@ class Supervisor:
         self._kill_at: float | None = None
 
     def run(self) -> None:
-        prctl(PR_SET_CHILD_SUBREAPER, 1)
-        prctl(PR_SET_PDEATHSIG, 0)
-        wake_read = wake_by_signal()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
+        wake_read = _become_reaper()
         order = self._next_message()
         if order is None:
             return
@@ -163,8 +156,7 @@ class Supervisor:
     def _watch(self, poll: select.poll, wake_read: int) -> None:
         """Until the command has ended or has to."""
         while self._status is None:
-            with contextlib.suppress(InterruptedError):
-                poll.poll(self._patience())
+            poll.poll(self._patience())
             with contextlib.suppress(BlockingIOError):
                 os.read(wake_read, 4096)
             with contextlib.suppress(ChildProcessError):
@@ -172,9 +164,7 @@ class Supervisor:
                     if pid == self._main:
                         self._status = status
             now = time.monotonic()
-            if any(limit is not None and now >= limit for limit in (self._until, self._kill_at)):
-                return
-            if not self._obey():
+            if any(limit is not None and now >= limit for limit in (self._until, self._kill_at)) or not self._obey():
                 return
 
     def _patience(self) -> int | None:
@@ -183,7 +173,7 @@ class Supervisor:
 
     def _obey(self) -> bool:
         """Read what the worker wants; False when everything has to end now."""
-        while self._readable():
+        while b"\n" in self._inbox or select.select([self._control], [], [], 0)[0]:
             message = self._next_message()
             if message is None or message["do"] == "kill":
                 return False
@@ -191,15 +181,9 @@ class Supervisor:
                 self._until = message["at"]
             elif message["do"] == "stop" and self._kill_at is None:
                 self._kill_at = time.monotonic() + message["grace"]
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(self._main, signal.SIGTERM)
-                # A stopped process would not see the TERM.
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(self._main, signal.SIGCONT)
+                _send_signal(self._main, signal.SIGTERM, group=True)
+                _send_signal(self._main, signal.SIGCONT, group=True)  # a stopped process would not see the TERM
         return True
-
-    def _readable(self) -> bool:
-        return b"\n" in self._inbox or bool(select.select([self._control], [], [], 0)[0])
 
     def _next_message(self) -> dict[str, Any] | None:
         while b"\n" not in self._inbox:
@@ -226,18 +210,15 @@ class Supervisor:
             tree = descendants(os.getpid())
             for pid in tree:
                 _send_signal(pid, signal.SIGKILL)
-            # Once the leader is reaped its number may name somebody else's group.
-            if self._status is None:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(self._main, signal.SIGKILL)
+            if self._status is None:  # once the leader is reaped, its number may name somebody else's group
+                _send_signal(self._main, signal.SIGKILL, group=True)
             if time.monotonic() > give_up:
                 return len(tree)
             time.sleep(pause)
             pause = min(pause * 2, 0.05)
 
     def _say(self, message: dict[str, Any]) -> None:
-        # The worker may be gone: then nobody needs to know.
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # the worker may be gone: then nobody needs to know
             self._control.sendall(json.dumps(message).encode() + b"\n")
 
 
@@ -263,10 +244,7 @@ class Nursery:
 
     def serve(self) -> None:
         """Fork a supervisor for every control socket that arrives, until the worker closes the door."""
-        prctl(PR_SET_CHILD_SUBREAPER, 1)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
-        wake_read = wake_by_signal()
+        wake_read = _become_reaper()
         poll = select.poll()
         poll.register(self._door, select.POLLIN)
         poll.register(wake_read, select.POLLIN)
@@ -286,7 +264,7 @@ class Nursery:
 
     def _kill_orphans(self) -> bool:
         """KILL to every child of ours that is no supervisor, and to what is below; whether there were any."""
-        orphans = [pid for pid in children_of(os.getpid()) if pid not in self._supervisors]
+        orphans = [pid for pid in _process_tree().get(os.getpid(), []) if pid not in self._supervisors]
         for orphan in orphans:
             for pid in (orphan, *descendants(orphan)):
                 _send_signal(pid, signal.SIGKILL)
