@@ -22,6 +22,7 @@ from psycopg.rows import dict_row
 from opsroom.domain.template import parse, parse_yaml
 from tests.support.stack import Stack
 
+COMMAND = (sys.executable, "-m", "workers")
 TERMINAL = ("succeeded", "failed", "cancelled", "timed_out")
 
 
@@ -162,11 +163,9 @@ class WorkerProcess:
     log: Path
 
     @classmethod
-    async def start(cls, env: Mapping[str, str], log: Path) -> WorkerProcess:
+    async def start(cls, env: Mapping[str, str], log: Path, command: tuple[str, ...] = COMMAND) -> WorkerProcess:
         with log.open("wb") as file:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "workers", env=env, stdout=file, stderr=file, cwd=Path.cwd()
-            )
+            process = await asyncio.create_subprocess_exec(*command, env=env, stdout=file, stderr=file, cwd=Path.cwd())
         return cls(process, log)
 
     @property
