@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import sys
 
 from rich.console import Console
@@ -25,6 +26,8 @@ async def main(names: list[str], *, quick: bool, as_json: bool) -> bool:
         console = Console(stderr=as_json, width=140)
     where = machine()
     console.print(", ".join(f"{name} {value}" for name, value in where.items()), highlight=False)
+    if os.getloadavg()[0] > (os.cpu_count() or 1):
+        console.print("[yellow]This machine is busy with other programs: compare the ratios, do not quote the times.")
     results: dict[str, list[Row]] = {}
     for name in names:
         title, run = BENCHMARKS[name]

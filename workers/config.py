@@ -1,4 +1,4 @@
-"""The worker's settings, from its environment. `docs/worker.md` lists every variable."""
+"""The worker's settings, from its environment. `docs/configuration.md` lists every variable."""
 
 import os
 import re
@@ -26,7 +26,8 @@ class Settings:
     name: str = ""
     concurrency: int = 4
     host: str = "127.0.0.1"
-    port: int = 54325
+    port: int | None = 54325
+    """Of the health addresses; 0 is any free one, None is none."""
     heartbeat_seconds: float = 5.0
     poll_seconds: float = 2.0
     sweep_seconds: float = 5.0
@@ -50,7 +51,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         name=environ.get("OPSROOM_WORKER_NAME") or socket.gethostname(),
         concurrency=int(reader.number("OPSROOM_WORKER_CONCURRENCY", 4, 1, 256)),
         host=environ.get("OPSROOM_WORKER_HOST") or "127.0.0.1",
-        port=int(reader.number("OPSROOM_WORKER_PORT", 54325, 0, 65535)),
+        port=reader.port("OPSROOM_WORKER_PORT", 54325),
         heartbeat_seconds=reader.number("OPSROOM_WORKER_HEARTBEAT_SECONDS", 5, 0.1, 60),
         poll_seconds=reader.number("OPSROOM_WORKER_POLL_SECONDS", 2, 0.1, 60),
         sweep_seconds=reader.number("OPSROOM_WORKER_SWEEP_SECONDS", 5, 0.1, 300),
@@ -97,6 +98,9 @@ class _Reader:
             self.problems.append(f"{name} is {text!r}: give a number from {low:g} to {high:g}")
             return default
         return value
+
+    def port(self, name: str, default: int) -> int | None:
+        return None if self._environ.get(name) == "off" else int(self.number(name, default, 0, 65535))
 
     def directory(self, name: str) -> Path | None:
         text = self._environ.get(name)

@@ -13,9 +13,10 @@ from pydantic import JsonValue
 
 from opsroom.domain.errors import OpsRoomError
 from opsroom.domain.events import MAX_MESSAGE_BYTES, Level, WorkerEventType
+from workers.lease import Lease
 from workers.metrics import Metrics
 from workers.secrets import Masker
-from workers.store import Claim, Store
+from workers.store import Store
 
 BATCH_SECONDS: Final = 0.1
 BATCH_EVENTS: Final = 500
@@ -29,9 +30,9 @@ _Event = dict[str, JsonValue]
 class Evidence:
     """The events of one run, from its start to its end."""
 
-    def __init__(self, store: Store, claim: Claim, masker: Masker, metrics: Metrics) -> None:
+    def __init__(self, store: Store, lease: Lease, masker: Masker, metrics: Metrics) -> None:
         self._store = store
-        self._claim = claim
+        self._lease = lease
         self._masker = masker
         self._metrics = metrics
         self._unwritten: deque[_Event] = deque()
@@ -109,7 +110,10 @@ class Evidence:
                     continue
                 last = time.monotonic()
                 self._batch += 1
-                await self._store.append_events(self._claim, self._batch, events)
+                held = await self._store.append_events(self._lease.claim, self._batch, events)
+                if held.verdict == "lost":
+                    self._lease.lost.set()
+                    return
                 self._metrics.event_batches.inc()
                 self._metrics.events.inc(len(events))
         except OpsRoomError:

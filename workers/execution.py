@@ -85,7 +85,7 @@ class RunExecution:
                 return await self._finish(ENDINGS["cancelled"])
             case "started":
                 log.info("run started", extra={"run_id": claim.run_id, "template": claim.template_slug})
-        evidence = Evidence(store, claim, self._services.masker, self._services.metrics)
+        evidence = Evidence(store, self._lease, self._services.masker, self._services.metrics)
         try:
             end = await self._execute(template, evidence)
             await evidence.close()
@@ -100,9 +100,14 @@ class RunExecution:
         return await self._finish(end)
 
     async def _finish(self, end: End) -> str:
-        held = await self._services.store.finish_run(
-            self._claim, end.status, end.reason, self._services.masker.mask(end.message or "") or None, end.exit_code
-        )
+        message = self._services.masker.mask(end.message or "") or None
+        try:
+            held = await self._services.store.finish_run(self._claim, end.status, end.reason, message, end.exit_code)
+        except OpsRoomError as error:
+            if end.status != "succeeded":
+                raise
+            # The database knows better, for instance that a required step is not done: then it did not succeed.
+            return await self._finish(End("failed", "worker_error", f"The success was refused: {error.message}"))
         return end.status if held.verdict == "ok" else "lost"
 
     async def _execute(self, template: Template, evidence: Evidence) -> End:

@@ -35,6 +35,12 @@ class Lease:
         self.cancelled = asyncio.Event()
         self.on_extend: Callable[[float], None] = lambda until: None
 
+    def expired(self) -> bool:
+        """Whether the run is lost, by verdict or by time; a worker that slept learns it here first."""
+        if time.monotonic() >= self.deadline:
+            self.lost.set()
+        return self.lost.is_set()
+
     def extend(self, until: float) -> None:
         if until > self.deadline and not self.lost.is_set():
             self.deadline = until
@@ -87,7 +93,7 @@ class LeaseKeeper:
                         [(lease.claim.run_id, lease.claim.claim_token) for lease in self._leases.values()]
                     )
                 self.answered_at = sent
-                self._metrics.heartbeat_answered()
+                self._metrics.heartbeat_answered(sent)
                 self._apply(beats, sent)
             except WorkerNotFound:
                 await self._register()

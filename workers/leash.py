@@ -18,7 +18,6 @@ Supervisor to worker: `{"pid"}` or `{"error"}`, then `{"exit":code,"signal":numb
 import array
 import contextlib
 import ctypes
-import errno
 import json
 import os
 import select
@@ -44,10 +43,10 @@ def prctl(option: int, value: int) -> None:
         _libc.prctl(option, value, 0, 0, 0)
 
 
-def descendants(root: int) -> list[int]:
-    """Every process below `root`, parents first, from one walk over /proc."""
+def _process_tree() -> dict[int, list[int]]:
+    """Children of every process that lives, from one walk over /proc; empty where there is none."""
     children: dict[int, list[int]] = {}
-    for name in os.listdir("/proc"):
+    for name in os.listdir("/proc") if sys.platform == "linux" else ():
         if name.isdigit():
             try:
                 with open(f"/proc/{name}/stat", "rb") as file:
@@ -55,17 +54,34 @@ def descendants(root: int) -> list[int]:
                     fields = file.read().rpartition(b")")[2].split()
             except OSError:
                 continue
-            if fields[0] != b"Z":
-                children.setdefault(int(fields[1]), []).append(int(name))
-    found = [root]
+            children.setdefault(int(fields[1]), []).append(int(name))
+    return children
+
+
+def descendants(root: int) -> list[int]:
+    """Every process below `root`, parents first."""
+    children, found = _process_tree(), [root]
     for pid in found:
         found.extend(children.get(pid, ()))
     return found[1:]
 
 
-def _send_signal(pid: int, number: int) -> None:
+def _become_reaper() -> int:
+    """Adopt orphans, ignore signals meant for the worker; a descriptor that becomes readable when a child ends."""
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    wake_read, wake_write = os.pipe()
+    os.set_blocking(wake_read, False)
+    os.set_blocking(wake_write, False)
+    signal.set_wakeup_fd(wake_write)
+    signal.signal(signal.SIGCHLD, _noticed)
+    return wake_read
+
+
+def _send_signal(pid: int, number: int, group: bool = False) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, number)
+        (os.killpg if group else os.kill)(pid, number)
 
 
 def _reap() -> Iterator[tuple[int, int]]:
@@ -90,15 +106,7 @@ class Supervisor:
         self._kill_at: float | None = None
 
     def run(self) -> None:
-        prctl(PR_SET_CHILD_SUBREAPER, 1)
-        prctl(PR_SET_PDEATHSIG, 0)
-        wake_read, wake_write = os.pipe()
-        os.set_blocking(wake_read, False)
-        os.set_blocking(wake_write, False)
-        signal.set_wakeup_fd(wake_write)
-        signal.signal(signal.SIGCHLD, _noticed)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
+        wake_read = _become_reaper()
         order = self._next_message()
         if order is None:
             return
@@ -148,8 +156,7 @@ class Supervisor:
     def _watch(self, poll: select.poll, wake_read: int) -> None:
         """Until the command has ended or has to."""
         while self._status is None:
-            with contextlib.suppress(InterruptedError):
-                poll.poll(self._patience())
+            poll.poll(self._patience())
             with contextlib.suppress(BlockingIOError):
                 os.read(wake_read, 4096)
             with contextlib.suppress(ChildProcessError):
@@ -157,9 +164,7 @@ class Supervisor:
                     if pid == self._main:
                         self._status = status
             now = time.monotonic()
-            if any(limit is not None and now >= limit for limit in (self._until, self._kill_at)):
-                return
-            if not self._obey():
+            if any(limit is not None and now >= limit for limit in (self._until, self._kill_at)) or not self._obey():
                 return
 
     def _patience(self) -> int | None:
@@ -168,7 +173,7 @@ class Supervisor:
 
     def _obey(self) -> bool:
         """Read what the worker wants; False when everything has to end now."""
-        while self._readable():
+        while b"\n" in self._inbox or select.select([self._control], [], [], 0)[0]:
             message = self._next_message()
             if message is None or message["do"] == "kill":
                 return False
@@ -176,15 +181,9 @@ class Supervisor:
                 self._until = message["at"]
             elif message["do"] == "stop" and self._kill_at is None:
                 self._kill_at = time.monotonic() + message["grace"]
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(self._main, signal.SIGTERM)
-                # A stopped process would not see the TERM.
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(self._main, signal.SIGCONT)
+                _send_signal(self._main, signal.SIGTERM, group=True)
+                _send_signal(self._main, signal.SIGCONT, group=True)  # a stopped process would not see the TERM
         return True
-
-    def _readable(self) -> bool:
-        return b"\n" in self._inbox or bool(select.select([self._control], [], [], 0)[0])
 
     def _next_message(self) -> dict[str, Any] | None:
         while b"\n" not in self._inbox:
@@ -208,21 +207,18 @@ class Supervisor:
                         self._status = status
             except ChildProcessError:
                 return 0
-            tree = descendants(os.getpid()) if sys.platform == "linux" else []
+            tree = descendants(os.getpid())
             for pid in tree:
                 _send_signal(pid, signal.SIGKILL)
-            # Once the leader is reaped its number may name somebody else's group.
-            if self._status is None:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(self._main, signal.SIGKILL)
+            if self._status is None:  # once the leader is reaped, its number may name somebody else's group
+                _send_signal(self._main, signal.SIGKILL, group=True)
             if time.monotonic() > give_up:
                 return len(tree)
             time.sleep(pause)
             pause = min(pause * 2, 0.05)
 
     def _say(self, message: dict[str, Any]) -> None:
-        # The worker may be gone: then nobody needs to know.
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # the worker may be gone: then nobody needs to know
             self._control.sendall(json.dumps(message).encode() + b"\n")
 
 
@@ -239,39 +235,65 @@ def _decode(status: int | None) -> tuple[int, int | None]:
     return os.WEXITSTATUS(status), None
 
 
-def serve(door: socket.socket) -> None:
-    """Fork a supervisor for every control socket that arrives, until the worker closes the door."""
-    prctl(PR_SET_CHILD_SUBREAPER, 1)
-    # Supervisors are reaped by the kernel, they report to the worker themselves.
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    width = array.array("i").itemsize * 3
-    while True:
-        try:
-            data, ancillary, _, _ = door.recvmsg(1, socket.CMSG_SPACE(width))
-        except OSError as error:
-            if error.errno == errno.EINTR:
-                continue
-            return
+class Nursery:
+    """The program itself: forks supervisors, and ends what a killed one left behind."""
+
+    def __init__(self, door: socket.socket) -> None:
+        self._door = door
+        self._supervisors: set[int] = set()
+
+    def serve(self) -> None:
+        """Fork a supervisor for every control socket that arrives, until the worker closes the door."""
+        wake_read = _become_reaper()
+        poll = select.poll()
+        poll.register(self._door, select.POLLIN)
+        poll.register(wake_read, select.POLLIN)
+        orphans = False
+        while True:
+            poll.poll(50 if orphans else None)
+            with contextlib.suppress(BlockingIOError):
+                os.read(wake_read, 4096)
+            with contextlib.suppress(ChildProcessError):
+                for pid, status in _reap():
+                    # One that was killed had children: they are ours now, as we are a subreaper, and nobody's else.
+                    orphans |= pid in self._supervisors and os.WIFSIGNALED(status)
+                    self._supervisors.discard(pid)
+            orphans = orphans and self._kill_orphans()
+            if select.select([self._door], [], [], 0)[0] and not self._admit():
+                return
+
+    def _kill_orphans(self) -> bool:
+        """KILL to every child of ours that is no supervisor, and to what is below; whether there were any."""
+        orphans = [pid for pid in _process_tree().get(os.getpid(), []) if pid not in self._supervisors]
+        for orphan in orphans:
+            for pid in (orphan, *descendants(orphan)):
+                _send_signal(pid, signal.SIGKILL)
+        return bool(orphans)
+
+    def _admit(self) -> bool:
+        """One control socket with the two streams of its command; False when the door is closed."""
+        data, ancillary, _, _ = self._door.recvmsg(1, socket.CMSG_SPACE(array.array("i").itemsize * 3))
         if not data:
-            return
+            return False
         handles = array.array("i")
         for _, _, payload in ancillary:
             handles.frombytes(payload[: len(payload) - len(payload) % handles.itemsize])
         for handle in handles:
             os.set_inheritable(handle, False)
-        if len(handles) == 3 and os.fork() == 0:
-            try:
-                door.close()
-                Supervisor(socket.socket(fileno=handles[0]), handles[1], handles[2]).run()
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                os._exit(0)
+        if len(handles) == 3:
+            if (pid := os.fork()) == 0:
+                try:
+                    self._door.close()
+                    Supervisor(socket.socket(fileno=handles[0]), handles[1], handles[2]).run()
+                except BaseException:
+                    traceback.print_exc()
+                finally:
+                    os._exit(0)
+            self._supervisors.add(pid)
         for handle in handles:
             os.close(handle)
+        return True
 
 
 if __name__ == "__main__":
-    serve(socket.socket(fileno=int(sys.argv[1])))
+    Nursery(socket.socket(fileno=int(sys.argv[1]))).serve()

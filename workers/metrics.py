@@ -44,8 +44,9 @@ class Metrics:
         age = Gauge("opsroom_worker_heartbeat_age_seconds", "Since the last answered heartbeat.", registry=registry)
         age.set_function(lambda: time.monotonic() - self._answered)
 
-    def heartbeat_answered(self) -> None:
-        self._answered = time.monotonic()
+    def heartbeat_answered(self, sent: float) -> None:
+        """`sent`: when it was sent, on the monotonic clock."""
+        self._answered = sent
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""

@@ -33,7 +33,7 @@ class ProcessRunner:
     async def run(self, step_id: str, argv: Sequence[str], env: Mapping[str, str]) -> Outcome:
         """To the end of the command and of all that it started."""
         # Whatever was asked for so far, a process is only started by a worker that holds the run.
-        if self._lease.lost.is_set():
+        if self._lease.expired():
             raise asyncio.CancelledError
         try:
             process = await self._leash.spawn(argv, env, self._workdir, self._lease.deadline)
@@ -47,6 +47,9 @@ class ProcessRunner:
         ]
         try:
             ended = await self._wait(process)
+            if self._lease.expired():
+                # The supervisor ended it for that, while this process was stopped: no outcome of the step.
+                raise asyncio.CancelledError
             # Back-pressure may hold the reading back for long: the pipes are finite, so it is waited for.
             await asyncio.gather(*pumps)
         except asyncio.CancelledError:

@@ -140,7 +140,10 @@ class StepRunner:
                 await services.objects.upload(self._claim.run_id, item.sha256, item.path, item.media_type)
                 about: dict[str, JsonValue] = {"name": item.name, "kind": item.kind, "media_type": item.media_type}
                 about |= {"sha256": item.sha256, "size_bytes": item.size, "step": step.id}
-                await services.store.put_artifact(self._claim, about)
+                held = await services.store.put_artifact(self._claim, about)
+                if held.verdict == "lost":
+                    self._scope.lease.lost.set()
+                    raise asyncio.CancelledError
                 services.metrics.artifacts.inc()
                 services.metrics.artifact_bytes.inc(item.size)
                 item.path.unlink()

@@ -9,13 +9,15 @@ import socket
 import stat
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from opsroom.local.paths import LOOPBACK, Ports, State
+from opsroom.local.environment import read_run
+from opsroom.local.errors import StackError
+from opsroom.local.paths import LOOPBACK, State, port_variable, ports_from_environment, state_from_environment
 
-Verdict = Literal["ok", "warn", "fail", "skip"]
+Verdict = Literal["ok", "warn", "fail"]
 
 TOOLS: Final = ("postgres", "initdb", "pg_dump", "pg_restore", "deno", "bun")
 PORT_NAMES: Final = {"ui": "UI", "api": "API", "database": "Postgres", "functions": "functions", "worker": "worker"}
@@ -72,52 +74,61 @@ def _find(name: str) -> str:
     return str(tool(name))
 
 
-def state_folder(state: State) -> Iterator[Check]:
-    """The state folder: private, ours, writable."""
+def stack() -> Iterator[Check]:
+    """The state folder, the ports, and the running stack. The last one fails when there is nothing to talk to."""
+    state = state_from_environment()
+    yield from _state_folder(state)
+    run = read_run(state)
+    if run and _is_alive(run.get("pid")):
+        listening = ("api", "database", "functions") if run.get("backend") == "embedded" else ()
+        for name in (*listening, *(("ui",) if "ui_url" in run else ())):
+            yield _answers(name, int(run["ports"][name]))
+        where = run.get("ui_url") or run.get("api_url")
+        yield Check("stack", "ok", f"{run.get('backend')}, started by process {run['pid']}, at {where}")
+        return
+    try:
+        for name, port in asdict(ports_from_environment()).items():
+            yield _is_free(name, int(port))
+    except StackError as error:
+        yield Check("ports", "fail", str(error), "Correct the variable.")
+    yield Check("stack", "fail", "no stack is running here", "Start it with `opsroom up`.")
+
+
+def _state_folder(state: State) -> Iterator[Check]:
     root = state.root
+    advice = "Make it writable for this user, or set OPSROOM_STATE_DIR to a folder that is."
     if not root.exists():
         place = next(parent for parent in root.parents if parent.exists())
-        writable = os.access(place, os.W_OK)
-        advice = f"Make {place} writable for this user, or set OPSROOM_STATE_DIR to a folder that is."
-        yield Check(
-            "state folder", "ok" if writable else "fail", f"{root} is not there yet", None if writable else advice
-        )
+        if os.access(place, os.W_OK):
+            yield Check("state folder", "ok", f"{root} is not there yet")
+        else:
+            yield Check("state folder", "fail", f"{root} is not there, and {place} is not writable", advice)
         return
     if not os.access(root, os.W_OK | os.X_OK):
-        yield Check(
-            "state folder", "fail", f"{root} is not writable", "Give it back to this user, or set OPSROOM_STATE_DIR."
-        )
+        yield Check("state folder", "fail", f"{root} is not writable", advice)
         return
     mode = stat.S_IMODE(root.stat().st_mode)
     if mode & 0o066:
         yield Check("state folder", "warn", f"{root} has mode {mode:o}: others may look in", f"Run `chmod 700 {root}`.")
     else:
         yield Check("state folder", "ok", f"{root}, mode {mode:o}")
-    if state.secrets.exists() and (mode := stat.S_IMODE(state.secrets.stat().st_mode)) & 0o077:
-        yield Check(
-            "keys",
-            "fail",
-            f"{state.secrets} has mode {mode:o}: others can read it",
-            f"Run `chmod 600 {state.secrets}`.",
-        )
+    keys = state.secrets
+    if keys.exists() and (mode := stat.S_IMODE(keys.stat().st_mode)) & 0o077:
+        yield Check("keys", "fail", f"{keys} has mode {mode:o}: others can read it", f"Run `chmod 600 {keys}`.")
 
 
-def ports(chosen: Ports, *, running: bool) -> Iterator[Check]:
-    """Each port is listened on while the stack runs, and free while it does not."""
-    for field, name in PORT_NAMES.items():
-        port = int(getattr(chosen, field))
-        taken = _listens(port)
-        if running:
-            advice = None if taken else "Stop the stack with Ctrl-C and start it again; its logs are in .opsroom/logs."
-            yield Check(
-                f"port {port}", "ok" if taken else "fail", f"{name}: {'answers' if taken else 'silent'}", advice
-            )
-        else:
-            from opsroom.local.paths import port_variable
+def _answers(name: str, port: int) -> Check:
+    if _listens(port):
+        return Check(f"port {port}", "ok", f"{PORT_NAMES[name]} listens")
+    advice = "Stop the stack with Ctrl-C and start it again; its logs are in the state folder."
+    return Check(f"port {port}", "fail", f"{PORT_NAMES[name]} does not listen", advice)
 
-            advice = f"Stop that program, or choose another port with {port_variable(field)}." if taken else None
-            found = f"{name}: taken by another program" if taken else f"{name}: free"
-            yield Check(f"port {port}", "fail" if taken else "ok", found, advice)
+
+def _is_free(name: str, port: int) -> Check:
+    if not _listens(port):
+        return Check(f"port {port}", "ok", f"free for {PORT_NAMES[name]}")
+    advice = f"Stop that program, or choose another port with {port_variable(name)}."
+    return Check(f"port {port}", "fail", f"wanted for {PORT_NAMES[name]}, taken by another program", advice)
 
 
 def _listens(port: int) -> bool:
@@ -126,8 +137,7 @@ def _listens(port: int) -> bool:
         return probe.connect_ex((LOOPBACK, port)) == 0
 
 
-def is_alive(pid: Any) -> bool:
-    """Whether a process with this id exists."""
+def _is_alive(pid: Any) -> bool:
     if not isinstance(pid, int) or pid <= 0:
         return False
     try:
@@ -135,5 +145,5 @@ def is_alive(pid: Any) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
+        return True  # somebody else's, but there
     return True

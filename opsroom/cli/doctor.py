@@ -30,12 +30,7 @@ def doctor(json: JsonOption = False) -> None:
 
             print_json({"ok": not failed, "checks": [asdict(check) for check in found]})
             return failure.FAILED if failed else failure.OK
-        signs = {
-            "ok": ("✓", "green"),
-            "warn": ("!", "yellow"),
-            "fail": ("✗", "bold red"),
-            "skip": ("-", "bright_black"),
-        }
+        signs = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "bold red")}
         for check in found:
             sign, style = signs[check.verdict]
             line = Text.assemble(
@@ -51,53 +46,21 @@ def doctor(json: JsonOption = False) -> None:
 
 
 async def _look() -> "list[Check]":
-    import json as codec
-
     from opsroom.cli import checks, room_checks
     from opsroom.control_plane.config import find_connection, from_environment
     from opsroom.domain.errors import OpsRoomError
 
     found = [checks.python()]
-    hosted = None
     try:
         hosted = from_environment()
+        if hosted is None:
+            found += await checks.tools()
+            found += checks.stack()
+            if found[-1].verdict == "fail":
+                return found
+        found += [check async for check in room_checks.control_plane(hosted or find_connection())]
     except OpsRoomError as error:
         found.append(checks.Check("configuration", "fail", error.message, error.hint))
-        return found
-    if hosted is None:
-        from opsroom.local.errors import StackError
-        from opsroom.local.paths import Ports, ports_from_environment, state_from_environment
-
-        state = state_from_environment()
-        found += await checks.tools()
-        found += checks.state_folder(state)
-        try:
-            run = codec.loads(state.run_file.read_text()) if state.run_file.exists() else {}
-        except (OSError, ValueError) as error:
-            found.append(
-                checks.Check("stack", "fail", f"{state.run_file} is not readable: {error}", "Run `opsroom up`.")
-            )
-            return found
-        running = checks.is_alive(run.get("pid"))
-        try:
-            wanted = Ports(**run["ports"]) if running else ports_from_environment()
-        except StackError as error:
-            found.append(checks.Check("ports", "fail", str(error), "Correct the variable."))
-            return found
-        found += checks.ports(wanted, running=running)
-        if not running:
-            advice = "Start it with `opsroom up`."
-            found.append(checks.Check("stack", "fail", "the embedded stack is not running", advice))
-            return found
-        found.append(
-            checks.Check("stack", "ok", f"running, started by process {run['pid']}; room at {run.get('ui_url')}")
-        )
-    try:
-        connection = hosted or find_connection()
-    except OpsRoomError as error:
-        found.append(checks.Check("configuration", "fail", error.message, error.hint))
-        return found
-    found += [check async for check in room_checks.control_plane(connection)]
     return found
 
 

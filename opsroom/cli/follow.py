@@ -73,14 +73,10 @@ def _print_event(event: RunEvent) -> None:
         case "metric":
             return
         case kind:
-            status = str(event.data.get("status") or kind.rpartition(".")[2])
-            name = Text(f"{event.step}: {kind}" if event.step else kind, style=STATUS_STYLES.get(status, "bold"))
-            note = clean(event.message or _summary(event))
-            console.print(Text.assemble(when, " ", name, Text(f" {note}" if note else "")), soft_wrap=True)
-
-
-def _summary(event: RunEvent) -> str:
-    return ", ".join(f"{key} {value}" for key, value in event.data.items() if not isinstance(value, (dict, list)))
+            what = str(event.data.get("status") or kind.rpartition(".")[2])
+            name = Text(f"{event.step}: {what}" if event.step else kind, style=STATUS_STYLES.get(what, "bold"))
+            note = clean(event.message)
+            console.print(Text.assemble(when, " ", name, Text(f"  {note}" if note else "")), soft_wrap=True)
 
 
 def _clock(at: dt.datetime) -> str:

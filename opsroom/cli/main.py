@@ -27,6 +27,8 @@ class Sections(TyperGroup):
                 formatter.write_dl(rows, col_max=12)
 
 
+HELP = {"help_option_names": ["-h", "--help"]}
+
 app = typer.Typer(
     name="opsroom",
     cls=Sections,
@@ -34,7 +36,7 @@ app = typer.Typer(
     help="Launch runbooks into parallel lanes, watch them live, cancel and retry them, and prove what ran.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=HELP,
 )
 
 
@@ -60,7 +62,7 @@ def _delegated(name: str, module: str, summary: str) -> None:
 
     def command(context: typer.Context) -> None:
         inner = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-        inner.command()(getattr(import_module(module), name))
+        inner.command(context_settings=HELP)(getattr(import_module(module), name))
         inner(args=context.args, prog_name=f"opsroom {name}")
 
     settings = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}

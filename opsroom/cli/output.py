@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import typer
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -36,15 +35,22 @@ def print_json_line(value: Any) -> None:
     typer.echo(json.dumps(_plain(value), ensure_ascii=False))
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *, empty: str) -> None:
-    """A table without rules, or the sentence `empty`. Cells are plain text: nothing in them is read as markup."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *, empty: str, wrap: bool = False
+) -> None:
+    """A table, or the sentence `empty`. Where the terminal is too narrow, the column TITLE gives way: cut, or wrapped.
+
+    Cells are plain text: nothing in them is read as markup, and control characters are made visible.
+    """
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold" if column in ("ID", "URL") else "ellipsis", no_wrap=column != "TITLE")
-    count = 0
-    for count, row in enumerate(rows, 1):  # noqa: B007 - read after the loop
+        gives_way = column == "TITLE"
+        table.add_column(column, overflow="ellipsis", no_wrap=not (gives_way and wrap), ratio=1 if gives_way else None)
+    for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(clean(cell)) for cell in row))
-    console.print(table if count else Text(empty))
+    natural = console.measure(table, options=console.options.update(width=10_000)).maximum
+    table.expand = natural > console.width  # only then is there something to give away
+    console.print(table if table.row_count else Text(empty))
 
 
 def status(value: str) -> Text:

@@ -84,7 +84,7 @@ def show(
             typer.echo(f"  {step['id']}: {output.clean(step['title'])} [{step['kind']}]{needs}")
         typer.echo("\nParams")
         rows = _param_rows(found.params_schema)
-        output.print_table(("NAME", "TYPE", "REQUIRED", "DEFAULT", "TITLE"), rows, empty="  none")
+        output.print_table(("NAME", "TYPE", "REQUIRED", "DEFAULT", "TITLE"), rows, empty="  none", wrap=True)
 
     failure.run(work(), as_json=json)
 

@@ -1,7 +1,6 @@
 """`opsroom worker`: a worker process in the foreground, for the embedded stack or a project."""
 
 import os
-import subprocess
 import sys
 from typing import Annotated
 
@@ -25,23 +24,23 @@ def worker(
     environment = failure.run(work()) | {"OPSROOM_WORKER_PORT": str(port)}
     if concurrency is not None:
         environment["OPSROOM_WORKER_CONCURRENCY"] = str(concurrency)
-    process = subprocess.Popen([sys.executable, "-m", "workers"], env=environment)
-    while True:
-        try:
-            raise typer.Exit(process.wait())
-        except KeyboardInterrupt:
-            continue  # the worker got the Ctrl-C too: it drains, and says so
+    # In place of this process, so that signals, exit code and output are the worker's own.
+    os.execve(sys.executable, [sys.executable, "-m", "workers"], environment)  # noqa: S606 - no shell is meant
 
 
 def _environment() -> dict[str, str]:
-    from opsroom.control_plane.config import find_connection
-
-    if os.environ.get("SUPABASE_URL") or find_connection().source != "embedded":
+    if os.environ.get("SUPABASE_URL"):
         return dict(os.environ)
+    from opsroom.control_plane.errors import NotConfigured
     from opsroom.local.environment import worker_environment
+    from opsroom.local.errors import StackError
     from opsroom.local.paths import state_from_environment
 
-    return dict(os.environ) | worker_environment(state_from_environment())
+    try:
+        return dict(os.environ) | worker_environment(state_from_environment())
+    except StackError as error:
+        hint = "Or set SUPABASE_URL and SUPABASE_SECRET_KEY for a project."
+        raise NotConfigured(str(error), hint=hint) from None
 
 
 def register(app: typer.Typer) -> None:

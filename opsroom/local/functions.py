@@ -107,7 +107,8 @@ class Functions:
 
     def _deno_environment(self) -> dict[str, str]:
         named = {name: value for name, value in os.environ.items() if name.upper() in _KEPT_VARIABLES}
-        return {**named, "DENO_DIR": str(self.cache), "DENO_NO_UPDATE_CHECK": "1"}
+        own = {"DENO_DIR": str(self.cache), "DENO_NO_UPDATE_CHECK": "1", "DENO_TLS_CA_STORE": "system,mozilla"}
+        return {**named, **own}
 
 
 def deno() -> str:

@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 DOCS = REPOSITORY / "docs"
 CODE = ("opsroom", "workers", "supabase/functions")
 
-OURS = re.compile(r"""["']((?:OPSROOM|SUPABASE|REFLEX)_[A-Z0-9_]*[A-Z0-9])["']""")
+OURS = re.compile(r"""["']((?:OPSROOM|SUPABASE)_[A-Z0-9_]*[A-Z0-9])["']""")
 READ = re.compile(r"""(?:environ(?:\.get\(|\[)|getenv\(|Deno\.env\.get\()\s*["']([A-Za-z_]+)["']""")
 
 
@@ -82,6 +82,13 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
         assert isinstance(found, TyperGroup)
         found = found.commands[word]  # pyright: ignore[reportAssignmentType]
     assert f"Example: {command}" in " ".join((found.help or "").split())
+
+
+def test_commands_that_load_late_have_help_with_an_example() -> None:
+    from opsroom.cli.up import reset, up
+
+    assert "Example: opsroom up" in (up.__doc__ or "")
+    assert "Example: opsroom reset" in (reset.__doc__ or "")
 
 
 def test_every_exit_code_is_documented() -> None:

@@ -4,9 +4,16 @@ import datetime as dt
 
 import pytest
 
-from opsroom.cli.output import clean, span
+from opsroom.cli.output import clean, console, print_table, span
 from opsroom.cli.timing import parse_moment
 from opsroom.domain.errors import InvalidArgument
+
+
+def test_where_the_terminal_is_narrow_only_the_title_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "width", 40)
+    with console.capture() as captured:
+        print_table(("ID", "STATUS", "TITLE"), [("e10871cf", "succeeded", "A title that is much too long")], empty="")
+    assert captured.get().splitlines()[1].split("  ") == ["e10871cf", "succeeded", "A title that is mu…"]
 
 
 @pytest.mark.parametrize(

@@ -125,8 +125,12 @@ async def test_a_topic_can_be_added_and_dropped(operator: ControlPlane, session:
         assert {ring.topic for ring in watcher.rings} == {"sessions"}
 
 
-async def test_a_reader_that_raises_does_not_silence_the_feed(operator: ControlPlane, session: Session) -> None:
-    feed = Feed(operator.connection, operator.credentials, [f"session:{session.id}"], on_state=lambda _: 1 / 0)
+def _fail(_: FeedState) -> None:
+    raise ValueError("a reader's own mistake")
+
+
+async def test_a_state_callback_that_raises_does_not_silence_the_feed(operator: ControlPlane, session: Session) -> None:
+    feed = Feed(operator.connection, operator.credentials, [f"session:{session.id}"], on_state=_fail)
     async with feed, asyncio.timeout(10):
         while feed.state.liveness != "live":
             with contextlib.suppress(TimeoutError):

@@ -97,6 +97,14 @@ Deno.test("a problem carries everything a client needs, and the request id", asy
   });
 });
 
+Deno.test("answers and problems are never cached or sniffed", async () => {
+  const database = new Recorder();
+  for (const response of [await database.start(), await database.fetch("/v1/nothing")]) {
+    assert.equal(response.headers.get("cache-control"), "no-store");
+    assert.equal(response.headers.get("x-content-type-options"), "nosniff");
+  }
+});
+
 Deno.test("a request id that could forge a log line is replaced", async () => {
   const response = await new Recorder().start("/v1/runs.start", { "x-request-id": 'x","level":"error' });
   assert.match(response.headers.get("x-request-id") ?? "", /^[0-9a-f-]{36}$/);

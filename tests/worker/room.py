@@ -22,6 +22,7 @@ from psycopg.rows import dict_row
 from opsroom.domain.template import parse, parse_yaml
 from tests.support.stack import Stack
 
+COMMAND = (sys.executable, "-m", "workers")
 TERMINAL = ("succeeded", "failed", "cancelled", "timed_out")
 
 
@@ -125,7 +126,11 @@ class Room:
         """A worker's environment: nothing inherited but what a program needs."""
         env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         env |= {"SUPABASE_URL": self.base_url, "SUPABASE_SERVICE_ROLE_KEY": self.stack.secrets.service_role_key}
-        env |= {"OPSROOM_WORKER_PORT": "0", "OPSROOM_WORK_ROOT": str(self.folder), "OPSROOM_WORKER_GRACE_SECONDS": "2"}
+        env |= {
+            "OPSROOM_WORKER_PORT": "off",
+            "OPSROOM_WORK_ROOT": str(self.folder),
+            "OPSROOM_WORKER_GRACE_SECONDS": "2",
+        }
         env |= {"OPSROOM_WORKER_POLL_SECONDS": "1", "OPSROOM_WORKER_SWEEP_SECONDS": "1"}
         env |= {f"OPSROOM_SECRET_{name}": value for name, value in self.secrets.items()}
         if transport == "postgres":
@@ -158,11 +163,9 @@ class WorkerProcess:
     log: Path
 
     @classmethod
-    async def start(cls, env: Mapping[str, str], log: Path) -> WorkerProcess:
+    async def start(cls, env: Mapping[str, str], log: Path, command: tuple[str, ...] = COMMAND) -> WorkerProcess:
         with log.open("wb") as file:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "workers", env=env, stdout=file, stderr=file, cwd=Path.cwd()
-            )
+            process = await asyncio.create_subprocess_exec(*command, env=env, stdout=file, stderr=file, cwd=Path.cwd())
         return cls(process, log)
 
     @property

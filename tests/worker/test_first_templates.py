@@ -89,7 +89,7 @@ async def test_spec_kit_generate_attaches_four_valid_files_and_the_same_zip_ever
 
 
 async def test_postgres_snapshot_dumps_verifies_and_leaves_no_scratch_database(served_room: Room) -> None:
-    served_room.secrets["EMBEDDED_DATABASE"] = url = served_room.stack.database_url("supabase_admin")
+    served_room.secrets["EMBEDDED_DATABASE"] = url = served_room.stack.database_url("postgres")
     run, run_id = await execute(served_room, "postgres-snapshot", {})
     assert (run["status"], run["message"]) == ("succeeded", None), await served_room.output(run_id, "stderr")
     assert {step["status"] for step in (await served_room.steps(run_id)).values()} == {"succeeded"}
@@ -101,7 +101,7 @@ async def test_postgres_snapshot_dumps_verifies_and_leaves_no_scratch_database(s
     assert rows["public.run_events"] > 0 and "auth.users" in rows
     assert not await served_room.sql("select from pg_database where datname like 'opsroom_scratch_%%'")
     everything = str(await served_room.events(run_id))
-    assert served_room.stack.secrets.supabase_admin not in everything and url not in everything
+    assert served_room.stack.secrets.postgres not in everything and url not in everything
 
 
 async def test_postgres_snapshot_of_one_schema_as_an_ordinary_role(served_room: Room) -> None:

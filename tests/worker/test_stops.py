@@ -64,6 +64,29 @@ async def test_a_grandchild_that_holds_stdout_open_does_not_hold_the_run(room: R
         assert not processes_with(run_id)
 
 
+async def test_a_command_that_kills_its_supervisor_does_not_set_its_children_free(room: Room) -> None:
+    run_id = await room.launch_script("setsid sleep 300 & setsid sleep 301 & echo ready; kill -9 $PPID; sleep 60")
+    async with room.worker():
+        run = await room.until(run_id, seconds=10)
+        assert (run["status"], run["reason"], run["exit_code"]) == ("failed", "step_failed", 137)
+        await until_gone(run_id)
+        # The leash works on.
+        assert (await room.until(await room.launch_script("true")))["status"] == "succeeded"
+
+
+async def test_a_fork_bomb_is_ended_by_its_timeout(room: Room) -> None:
+    # Every generation starts two of the next one in sessions of their own; 2 ** 8 processes at most.
+    script = "export -f f; f 8; sleep 60"
+    script = (
+        'f() { [ "$1" = 0 ] || { setsid bash -c "f $(($1 - 1))" & setsid bash -c "f $(($1 - 1))" & }; sleep 300; }; '
+        + script
+    )
+    run_id = await room.launch(await room.template([{"timeout_seconds": 1, "with": {"script": script}}]))
+    async with room.worker(OPSROOM_WORKER_GRACE_SECONDS="0"):
+        assert (await room.until(run_id, seconds=20))["status"] == "timed_out"
+        assert not processes_with(run_id)
+
+
 async def test_a_step_that_takes_too_long_ends_the_run_timed_out(room: Room) -> None:
     slug = await room.template(
         [{"timeout_seconds": 1, "with": {"script": "echo ready; sleep 60"}}, {"needs": ["s1"], "with": {"script": ":"}}]

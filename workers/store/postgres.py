@@ -42,7 +42,7 @@ class PostgresTransport:
     def __init__(self, url: str, size: int) -> None:
         self._url = url
         self._pool = AsyncConnectionPool[AsyncConnection[Any]](
-            url, kwargs=CONNECTION, min_size=1, max_size=size, open=False, timeout=10, name="calls"
+            url, kwargs=CONNECTION, min_size=1, max_size=size, open=False, timeout=5, name="calls"
         )
         self._heartbeat: AsyncConnection[Any] | None = None
 
@@ -57,7 +57,7 @@ class PostgresTransport:
     async def call(self, function: str, params: Mapping[str, Any], channel: Channel) -> Any:
         try:
             if channel == "heartbeat":
-                return await _call(await self._heartbeat_connection(), function, params)
+                return await self._beat(function, params)
             async with self._pool.connection() as connection:
                 return await _call(connection, function, params)
         except PoolTimeout as error:
@@ -65,10 +65,18 @@ class PostgresTransport:
         except psycopg.Error as error:
             raise _translate(error) from error
 
-    async def _heartbeat_connection(self) -> AsyncConnection[Any]:
-        if self._heartbeat is None or self._heartbeat.closed:
-            self._heartbeat = await AsyncConnection.connect(self._url, **CONNECTION)
-        return self._heartbeat
+    async def _beat(self, function: str, params: Mapping[str, Any]) -> Any:
+        # Taken out while in use: one that was cancelled in the middle, because it hung, is not used again.
+        connection, self._heartbeat = self._heartbeat, None
+        if connection is None or connection.closed:
+            connection = await AsyncConnection.connect(self._url, **CONNECTION)
+        try:
+            answer = await _call(connection, function, params)
+        except BaseException:
+            await connection.close()
+            raise
+        self._heartbeat = connection
+        return answer
 
     async def hints(self) -> AsyncIterator[str]:
         while True:

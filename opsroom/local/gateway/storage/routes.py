@@ -240,10 +240,10 @@ def _allowed(kind: str, allowed: list[str]) -> bool:
 
 
 def _expires_in(body: dict[str, Any]) -> int:
-    value = body.get("expiresIn")
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= _MAX_SIGNED_SECONDS:
+    text = str(body.get("expiresIn"))  # supabase-py sends it as a string
+    if not text.isascii() or not text.isdecimal() or not 0 < int(text[:12]) <= _MAX_SIGNED_SECONDS:
         raise StorageError(400, "invalid_request", "expiresIn must be a number of seconds above 0")
-    return value
+    return int(text)
 
 
 def _names(body: dict[str, Any], field: str) -> list[Any]:

@@ -1,0 +1,30 @@
+"""The room: the Reflex app, its pages, and the server it is mounted into."""
+
+import reflex as rx
+
+from opsroom.pages.board import BoardState, board
+from opsroom.pages.launch import LaunchState, launch
+from opsroom.pages.not_found import not_found
+from opsroom.pages.run import RunState, run
+from opsroom.pages.sign_in import SignInState, sign_in
+from opsroom.room import broadcast
+from opsroom.room.server import server
+
+STYLES = ("fonts", "tokens", "base", "controls", "shell", "board", "run", "launch")
+
+app = rx.App(
+    stylesheets=[f"room/{name}.css" for name in STYLES],
+    html_lang="en",
+    head_components=[rx.el.link(rel="icon", href="/room/mark.svg", type="image/svg+xml")],
+    app_wraps={},
+    toaster=rx.toast.provider(position="bottom-right", visible_toasts=4, offset="16px"),
+    api_transformer=server(),
+)
+broadcast.bind(app)
+
+app.add_page(board, route="/", title="Board · Ops Control Room", on_load=BoardState.load)
+app.add_page(board, route="/sessions/[session]", title="Board · Ops Control Room", on_load=BoardState.load)
+app.add_page(launch, route="/sessions/[session]/launch", title="Launch · Ops Control Room", on_load=LaunchState.load)
+app.add_page(run, route="/runs/[run]", title="Run · Ops Control Room", on_load=RunState.load)
+app.add_page(sign_in, route="/sign-in", title="Sign in · Ops Control Room", on_load=SignInState.load)
+app.add_page(not_found, route="404", title="Not found · Ops Control Room")

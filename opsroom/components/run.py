@@ -1,0 +1,221 @@
+"""The parts of a run's page."""
+
+# Reflex gives a Var the attributes of what it stands for at run time only.
+# pyright: reportAttributeAccessIssue=false, reportOperatorIssue=false, reportIndexIssue=false
+
+from collections.abc import Sequence
+from typing import Any
+
+import reflex as rx
+from reflex_components_core.react_router import link as nav_link
+
+from opsroom.components.basics import skeleton, state_badge, state_icon
+from opsroom.components.browser import ago, elapsed, heartbeat
+from opsroom.components.views import ArtifactView, AttemptView, PhaseView, RunView, StepView
+
+ARTIFACT_ICONS = {
+    "markdown": "file-text",
+    "json": "braces",
+    "link": "link",
+    "diff": "file-diff",
+    "image": "image",
+    "archive": "file-archive",
+    "html": "file-code",
+}
+
+
+def box(title: str, *content: rx.Component, aside: rx.Component | None = None) -> rx.Component:
+    """A titled panel."""
+    return rx.el.section(
+        rx.el.header(rx.el.h2(title), aside or rx.fragment(), class_name="box-head"),
+        *content,
+        class_name="panel",
+        aria_label=title,
+    )
+
+
+def run_head(run: rx.Var[RunView], actions: Sequence[rx.Component]) -> rx.Component:
+    """What runs, how it stands, what can be done about it."""
+    return rx.el.header(
+        rx.el.div(
+            rx.el.div(
+                state_badge(run.status, run.word),
+                rx.cond(run.attempt > 1, rx.el.span(f"attempt {run.attempt}", class_name="tag")),
+                rx.cond(run.reason, rx.el.span(run.reason, class_name="muted")),
+                class_name="row",
+                style={"marginBottom": "8px"},
+            ),
+            rx.el.h1(run.title),
+            rx.el.div(
+                rx.el.span(f"Lane {run.lane}", style={"fontWeight": 600, "color": "var(--text)"}),
+                rx.el.span(f"{run.template} {run.version}"),
+                rx.cond(run.worker, rx.el.span("on ", run.worker)),
+                rx.el.span("queued ", ago(at=run.queued_at)),
+                class_name="run-head-meta",
+            ),
+            class_name="grow",
+        ),
+        rx.el.div(
+            rx.el.div(
+                rx.cond(run.live & (run.claimed_at != ""), heartbeat(at=run.heartbeat_at, lease=run.lease_seconds)),
+                rx.cond(
+                    run.claimed_at,
+                    elapsed(
+                        since=rx.cond(run.started_at, run.started_at, run.claimed_at),
+                        until=run.finished_at,
+                        class_name="clock",
+                    ),
+                ),
+                class_name="row",
+                style={"gap": "14px"},
+            ),
+            rx.el.div(*actions, class_name="run-actions"),
+            class_name="run-head-side",
+        ),
+        class_name="run-head panel",
+        data_state=rx.cond(run.cancelling, "cancelling", run.status),
+    )
+
+
+def timeline(phases: rx.Var[Sequence[PhaseView]], run: rx.Var[RunView]) -> rx.Component:
+    """The states the run went through, each as long as it took."""
+
+    def phase(item: rx.Var[PhaseView]) -> rx.Component:
+        return rx.el.li(
+            rx.el.div(class_name="phase-bar"),
+            rx.el.div(
+                rx.el.span(item.name),
+                rx.cond(
+                    item.took,
+                    rx.el.span(item.took, class_name="num faint"),
+                    elapsed(since=item.since, class_name="num"),
+                ),
+                class_name="phase-name",
+            ),
+            class_name="phase",
+            data_state=item.state,
+            data_open=(item.took == "").to_string(),
+            style={"--share": item.share},
+        )
+
+    return rx.el.ol(
+        rx.foreach(phases, phase),
+        rx.cond(run.live, rx.fragment(), rx.el.li(state_badge(run.status, run.word), class_name="phase-end")),
+        class_name="panel timeline",
+        aria_label="States",
+    )
+
+
+def step_row(step: rx.Var[StepView]) -> rx.Component:
+    """One step."""
+    return rx.el.li(
+        state_icon(step.status, 16),
+        rx.el.span(step.title, class_name="step-title cut", title=step.title),
+        rx.match(
+            step.status,
+            ("running", elapsed(since=step.since, class_name="step-time num")),
+            ("pending", rx.el.span("ahead", class_name="step-time faint")),
+            ("skipped", rx.el.span("skipped", class_name="step-time faint")),
+            rx.el.span(step.took, class_name="step-time num"),
+        ),
+        rx.el.span(
+            rx.el.span(step.kind),
+            rx.cond(step.needs, rx.el.span("after ", step.needs, class_name="cut")),
+            rx.cond(step.exit_code, rx.el.span("exit code ", step.exit_code)),
+            class_name="step-sub",
+        ),
+        rx.cond(step.message, rx.el.span(step.message, class_name="step-message")),
+        class_name="step",
+        data_state=step.status,
+        data_step=step.id,
+    )
+
+
+def artifact_row(item: rx.Var[ArtifactView], opened: rx.Var[str], on_preview: Any) -> rx.Component:
+    """One artifact, to look at and to take."""
+    icons = [(kind, rx.icon(icon, size=17, aria_hidden=True)) for kind, icon in ARTIFACT_ICONS.items()]
+    return rx.el.li(
+        rx.fragment(rx.match(item.kind, *icons, rx.icon("file", size=17, aria_hidden=True))),
+        rx.el.span(item.name, class_name="cut", style={"fontWeight": 500}, title=item.name),
+        rx.el.span(
+            rx.el.span(item.kind),
+            rx.cond(item.size, rx.el.span(item.size, class_name="num")),
+            rx.cond(item.digest, rx.el.span(item.digest, class_name="mono cut", title="sha256")),
+            class_name="artifact-meta",
+        ),
+        rx.el.span(
+            rx.cond(
+                item.preview,
+                rx.el.button(
+                    rx.icon("eye", size=14, aria_hidden=True),
+                    type="button",
+                    class_name="btn btn-ghost btn-small btn-icon",
+                    aria_label=f"Show {item.name}",
+                    title="Show",
+                    aria_pressed=(opened == item.id).to_string(),
+                    on_click=on_preview(item.id),
+                ),
+            ),
+            rx.cond(
+                item.href,
+                rx.el.a(
+                    rx.cond(
+                        item.link,
+                        rx.icon("external-link", size=14, aria_hidden=True),
+                        rx.icon("download", size=14, aria_hidden=True),
+                    ),
+                    href=item.href,
+                    rel="noopener noreferrer",
+                    target=rx.cond(item.link, "_blank", "_self"),
+                    class_name="btn btn-ghost btn-small btn-icon",
+                    aria_label=rx.cond(item.link, f"Open {item.name}", f"Download {item.name}"),
+                    title=rx.cond(item.link, "Open", "Download"),
+                ),
+            ),
+            class_name="artifact-actions",
+        ),
+        class_name="artifact",
+    )
+
+
+def attempt_link(item: rx.Var[AttemptView]) -> rx.Component:
+    """One of a chain of retries."""
+    return nav_link(
+        state_icon(item.status, 13),
+        item.label,
+        to=item.href,
+        class_name="badge",
+        data_state=item.status,
+        aria_current=rx.cond(item.current, "page", "false"),
+        style={"opacity": rx.cond(item.current, "1", "0.75")},
+    )
+
+
+def facts_list(facts: rx.Var[Sequence[tuple[str, str]]]) -> rx.Component:
+    """Names and values."""
+    return rx.el.dl(
+        rx.foreach(facts, lambda fact: rx.fragment(rx.el.dt(fact[0]), rx.el.dd(fact[1], class_name="num"))),
+        class_name="facts box-body",
+    )
+
+
+def run_loading() -> rx.Component:
+    """The page before the run is known."""
+
+    def lines(*widths: str) -> rx.Component:
+        return rx.el.div(
+            *(skeleton(width, "13px") for width in widths),
+            class_name="panel stack",
+            style={"gap": "14px", "padding": "18px"},
+        )
+
+    return rx.el.div(
+        lines("120px", "340px", "260px"),
+        rx.el.div(style={"height": "12px"}),
+        rx.el.div(
+            rx.el.div(lines("60%", "80%", "50%", "70%"), class_name="run-side"),
+            rx.el.div(lines("50%", "72%", "64%", "58%", "70%", "40%", "66%"), class_name="run-main"),
+            class_name="run-grid",
+        ),
+        aria_hidden=True,
+    )

@@ -1,0 +1,177 @@
+"""What components draw: frozen values with every text ready and every time as ISO 8601.
+
+Reflex sends them to the browser as they are and redraws the cards that differ, so they hold what is shown and nothing
+else. `opsroom.room.present` makes them from the read model.
+"""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """What the indicator shows. `as_of` is the database's time of the last good read."""
+
+    mode: str = "catching_up"
+    as_of: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class RunView:
+    """One run, wherever it is shown."""
+
+    id: str = ""
+    href: str = ""
+    title: str = ""
+    template: str = ""
+    version: str = ""
+    lane: str = ""
+    status: str = "queued"
+    word: str = "Queued"
+    reason: str = ""
+    message: str = ""
+    live: bool = False
+    cancelling: bool = False
+    place: int = 0
+    priority: int = 0
+    attempt: int = 1
+    queued_at: str = ""
+    claimed_at: str = ""
+    started_at: str = ""
+    finished_at: str = ""
+    not_before: str = ""
+    heartbeat_at: str = ""
+    lease_seconds: int = 30
+    took: str = ""
+    steps: list[str] = field(default_factory=list)
+    steps_label: str = ""
+    step_title: str = ""
+    worker: str = ""
+    last_line: str = ""
+
+
+@dataclass(frozen=True)
+class LaneCard:
+    """One lane of the board."""
+
+    letter: str = ""
+    word: str = "Idle"
+    detail: str = ""
+    busy: bool = False
+    slots: list[bool] = field(default_factory=list)
+    active: list[RunView] = field(default_factory=list)
+    queue: list[RunView] = field(default_factory=list)
+    finished: list[RunView] = field(default_factory=list)
+    queued: int = 0
+    unshown: int = 0
+
+
+@dataclass(frozen=True)
+class BoardHead:
+    """The selected session."""
+
+    id: str = ""
+    title: str = ""
+    intent: str = ""
+    archived: bool = False
+    created_at: str = ""
+    active: int = 0
+    queued: int = 0
+
+
+@dataclass(frozen=True)
+class SessionItem:
+    """One line of the session list."""
+
+    id: str = ""
+    href: str = ""
+    title: str = ""
+    search: str = ""
+    state: str = "pending"
+    active: int = 0
+    queued: int = 0
+    failed: int = 0
+    last_activity_at: str = ""
+
+
+@dataclass(frozen=True)
+class TemplateView:
+    """A template to pick."""
+
+    slug: str = ""
+    title: str = ""
+    description: str = ""
+    risk: str = "info"
+    risk_word: str = ""
+    version: str = ""
+    enabled: bool = True
+    search: str = ""
+    steps: list[str] = field(default_factory=list)
+    limit: str = ""
+
+
+@dataclass(frozen=True)
+class FieldView:
+    """One param as a form field. `kind`: text, multiline, enum, integer, number, boolean, list, datetime, secret,
+    json.
+    """
+
+    name: str = ""
+    label: str = ""
+    kind: str = "text"
+    hint: str = ""
+    required: bool = False
+    value: str = ""
+    options: list[str] = field(default_factory=list)
+    placeholder: str = ""
+    wide: bool = False
+
+
+@dataclass(frozen=True)
+class PhaseView:
+    """One stretch of a run's life. `share` is its part of the timeline, `took` is empty while it lasts."""
+
+    name: str = ""
+    state: str = "queued"
+    since: str = ""
+    took: str = ""
+    share: float = 1.0
+
+
+@dataclass(frozen=True)
+class StepView:
+    """One step of a run."""
+
+    id: str = ""
+    title: str = ""
+    kind: str = ""
+    status: str = "pending"
+    since: str = ""
+    took: str = ""
+    needs: str = ""
+    exit_code: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class ArtifactView:
+    """One artifact of a run."""
+
+    id: str = ""
+    name: str = ""
+    kind: str = "file"
+    size: str = ""
+    digest: str = ""
+    href: str = ""
+    link: bool = False
+    preview: bool = False
+
+
+@dataclass(frozen=True)
+class AttemptView:
+    """One run of a chain of retries."""
+
+    href: str = ""
+    label: str = ""
+    status: str = "queued"
+    current: bool = False

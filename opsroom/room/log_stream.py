@@ -1,0 +1,81 @@
+"""A run's log as server-sent events: read by cursor, woken by the run's doorbell."""
+
+import json
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, Final
+
+from opsroom.control_plane.models import RunEvent
+from opsroom.domain.errors import OpsRoomError
+from opsroom.room.sign_ins import SignIn
+
+PAGE: Final = 1000
+
+_SILENT: Final = frozenset({"metric"})
+"""Event types that are measured, not read."""
+
+
+async def log_stream(sign_in: SignIn, run_id: str, after: int) -> AsyncIterator[str]:
+    """Batches of lines after event `after`, for as long as the run can write more.
+
+    Messages: `lines` {"lines": [...], "last": seq}, with `last` as the id to go on from; `end` when the run is over
+    and all is told; `refused` when the run may not be read.
+    """
+    cursor, told = after, False
+    async with sign_in.control_plane.feed(f"run:{run_id}") as feed:
+        async for ring in feed:
+            if ring.cause == "changed" and ring.seq is not None and ring.seq <= cursor:
+                continue
+            try:
+                while True:
+                    page = await sign_in.control_plane.read_events(run_id, after=cursor, limit=PAGE)
+                    cursor = max((event.seq for event in page.events), default=cursor)
+                    if page.events or not told:
+                        yield _message("lines", {"lines": list(lines(page.events)), "last": cursor}, cursor)
+                        told = True
+                    if cursor >= page.last_seq:
+                        break
+            except OpsRoomError as error:
+                if error.status >= 500:
+                    feed.failed(ring)
+                    continue
+                yield _message("refused", {"message": error.message})
+                return
+            if page.terminal:
+                yield _message("end", {})
+                return
+            if ring.cause != "changed":
+                yield ": still here\n\n"  # lets a closed browser be noticed
+
+
+def lines(events: Iterable[RunEvent]) -> Iterable[dict[str, Any]]:
+    """What the log shows of events: one entry per line of text. k: stdout, stderr or system; l: level; s: step; t:
+    time.
+    """
+    for event in events:
+        if event.type in _SILENT:
+            continue
+        kind = str(event.data.get("stream", "stdout")) if event.type == "output" else "system"
+        common = {"t": event.at.isoformat(), "s": event.step or "", "l": event.level, "k": kind}
+        text = event.message if event.type in ("output", "log") else _told(event)
+        for line in (text.removesuffix("\n") or " ").split("\n"):
+            yield {**common, "m": line}
+
+
+def _told(event: RunEvent) -> str:
+    """An event of the run itself, in a sentence."""
+    data = event.data
+    if event.message:
+        return event.message
+    if event.type == "step.finished":
+        code = data.get("exit_code")
+        return f"Step {data.get('status', 'finished')}" + (f" with exit code {code}" if code is not None else "")
+    if event.type == "truncated":
+        return f"Output over the limit: {data.get('bytes_dropped', 0)} bytes left out"
+    if event.type == "artifact.added":
+        return f"Artifact {data.get('name', '')} added"
+    return event.type.replace("_", " ").replace(".", " ").capitalize()
+
+
+def _message(event: str, data: dict[str, Any], cursor: int | None = None) -> str:
+    head = f"id: {cursor}\n" if cursor is not None else ""
+    return f"{head}event: {event}\ndata: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n"

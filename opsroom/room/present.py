@@ -1,0 +1,175 @@
+"""From the read model to what components draw (`opsroom.components.views`)."""
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from opsroom.components.views import BoardHead, LaneCard, RunView, SessionItem, TemplateView
+from opsroom.control_plane.models import Board, Card, LaneView, SessionSummary, Template
+from opsroom.domain.lifecycle import Lane, Reason, RunStatus
+
+STATUS_WORDS: Final[dict[RunStatus, str]] = {
+    "queued": "Queued",
+    "claimed": "Starting",
+    "running": "Running",
+    "succeeded": "Succeeded",
+    "failed": "Failed",
+    "cancelled": "Cancelled",
+    "timed_out": "Timed out",
+}
+REASON_WORDS: Final[dict[Reason, str]] = {
+    "step_failed": "a step failed",
+    "lost": "the worker vanished",
+    "cancelled_by_person": "by a person",
+    "step_timeout": "a step took too long",
+    "run_timeout": "the run took too long",
+    "queue_timeout": "nobody started it in time",
+    "worker_error": "the worker failed",
+    "invalid_template": "the template does not work",
+}
+
+
+def iso(at: dt.datetime | None) -> str:
+    """ISO 8601, or empty."""
+    return at.isoformat() if at else ""
+
+
+def span(start: dt.datetime | None, end: dt.datetime | None) -> str:
+    """How long it took, in at most two units: `0.4 s`, `42 s`, `3 m 07 s`, `2 h 05 m`."""
+    if not start or not end:
+        return ""
+    seconds = max(0.0, (end - start).total_seconds())
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} m {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} m"
+
+
+def run_view(card: Card, place: int = 0) -> RunView:
+    """A run as its card shows it; `place` is its place in the queue, from 1."""
+    total, done = card.steps_total, min(card.steps_done, card.steps_total)
+    under_way = card.is_live and card.status != "queued"
+    return RunView(
+        id=card.id,
+        href=f"/runs/{card.id}",
+        title=card.title,
+        template=card.template_slug,
+        version=f"v{card.template_version}",
+        lane=card.lane,
+        status=card.status,
+        word="Cancelling" if card.cancel_requested_at and card.is_live else STATUS_WORDS[card.status],
+        reason=REASON_WORDS.get(card.reason, "") if card.reason else "",
+        message=card.message or "",
+        live=card.is_live,
+        cancelling=card.cancel_requested_at is not None and card.is_live,
+        place=place,
+        priority=card.priority,
+        attempt=card.attempt,
+        queued_at=iso(card.queued_at),
+        claimed_at=iso(card.claimed_at),
+        started_at=iso(card.started_at),
+        finished_at=iso(card.finished_at),
+        not_before=iso(card.not_before),
+        heartbeat_at=iso(card.heartbeat_at) if under_way else "",
+        lease_seconds=card.lease_seconds or 30,
+        took=span(card.started_at or card.claimed_at or card.queued_at, card.finished_at),
+        steps=["done" if i < done else "now" if i == done and under_way else "todo" for i in range(total)],
+        steps_label=f"{min(done + 1, total) if under_way else done}/{total}" if total else "",
+        step_title=card.current_step_title or card.current_step or "",
+        worker=card.worker_name or "",
+        last_line=(card.last_line or "").strip(),
+    )
+
+
+def lane_card(lane: LaneView) -> LaneCard:
+    """A lane with its runs."""
+    waiting = lane.queued
+    return LaneCard(
+        letter=lane.lane,
+        word=_lane_word(lane),
+        detail=f"{waiting} queued" if waiting else "Nothing queued",
+        busy=bool(lane.active),
+        slots=[i < len(lane.active) for i in range(max(lane.capacity, len(lane.active)))],
+        active=[run_view(card) for card in lane.active],
+        queue=[run_view(card, place) for place, card in enumerate(lane.queue, 1)],
+        finished=[run_view(card) for card in lane.finished],
+        queued=waiting,
+        unshown=max(0, waiting - len(lane.queue)),
+    )
+
+
+def _lane_word(lane: LaneView) -> str:
+    if len(lane.active) > 1:
+        return f"{len(lane.active)} running"
+    if lane.active:
+        return "Cancelling" if lane.active[0].cancel_requested_at else STATUS_WORDS[lane.active[0].status]
+    return "Waiting" if lane.queued else "Idle"
+
+
+def board_values(board: Board) -> dict[str, BoardHead | LaneCard]:
+    """The vars of a board: its head and `lane_a` to `lane_d`."""
+    lanes: tuple[Lane, ...] = ("A", "B", "C", "D")
+    head = BoardHead(
+        id=board.session.id,
+        title=board.session.title,
+        intent=board.session.intent,
+        archived=board.session.archived_at is not None,
+        created_at=iso(board.session.created_at),
+        active=sum(len(lane.active) for lane in board.lanes),
+        queued=sum(lane.queued for lane in board.lanes),
+    )
+    return {"head": head, **{f"lane_{name.lower()}": lane_card(board.lane(name)) for name in lanes}}
+
+
+def session_item(session: SessionSummary) -> SessionItem:
+    """A session with the counts of its runs."""
+    state = "failed" if session.failed else "running" if session.active else "queued" if session.queued else "succeeded"
+    return SessionItem(
+        id=session.id,
+        href=f"/sessions/{session.id}",
+        title=session.title,
+        search=f"{session.title} {session.intent}".lower(),
+        state="pending" if state == "succeeded" and not session.succeeded else state,
+        active=session.active,
+        queued=session.queued,
+        failed=session.failed,
+        last_activity_at=iso(session.last_activity_at or session.created_at),
+    )
+
+
+def grouped(sessions: Iterable[SessionSummary]) -> dict[str, list[SessionItem]]:
+    """The session list: what needs a person first, then what works, then the rest; the latest first in each."""
+    items = sorted(map(session_item, sessions), key=lambda item: item.last_activity_at, reverse=True)
+    return {
+        "needs_you": [item for item in items if item.state == "failed"],
+        "working": [item for item in items if item.state in ("running", "queued")],
+        "quiet": [item for item in items if item.state in ("succeeded", "pending")],
+    }
+
+
+def pick(groups: dict[str, list[SessionItem]]) -> str:
+    """The session a person wants to see who named none: one that works, else one that needs them, else the latest."""
+    order: Sequence[str] = ("working", "needs_you", "quiet")
+    return next((groups[name][0].id for name in order if groups[name]), "")
+
+
+def template_view(template: Template) -> TemplateView:
+    """A template as the picker shows it."""
+    seconds = int(template.spec.get("timeout_seconds", 3600))
+    words = {"warn": "Changes things", "block": "Dangerous"}
+    return TemplateView(
+        slug=template.slug,
+        title=template.title,
+        description=template.description,
+        risk=template.risk,
+        risk_word=words.get(template.risk, ""),
+        version=f"v{template.version}",
+        enabled=template.enabled,
+        search=f"{template.slug} {template.title} {template.description}".lower(),
+        steps=[str(step.get("title") or step.get("id")) for step in template.spec.get("steps", [])],
+        limit=span(dt.datetime.min, dt.datetime.min + dt.timedelta(seconds=seconds)),
+    )

@@ -1,0 +1,121 @@
+"""From a run in the read model to what its page draws."""
+
+import datetime as dt
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from opsroom.components.views import ArtifactView, AttemptView, PhaseView, StepView
+from opsroom.control_plane.models import Artifact, Attempt, Card, RunDetail, Step
+from opsroom.room.present import STATUS_WORDS, iso, run_view, span
+
+PREVIEWED: Final = frozenset({"markdown", "json", "diff", "image"})
+PREVIEW_BYTES: Final = 256 * 1024
+
+
+def run_values(detail: RunDetail) -> dict[str, Any]:
+    """The vars of a run's page."""
+    run = detail.run
+    return {
+        "run": run_view(run),
+        "session": run.session_id,
+        "phases": phases(run),
+        "steps": [step_view(step) for step in detail.steps],
+        "artifacts": [artifact_view(item) for item in detail.artifacts],
+        "attempts": [attempt_view(item, run.id) for item in detail.attempts] if len(detail.attempts) > 1 else [],
+        "params": json.dumps(dict(run.params), indent=2, ensure_ascii=False) if run.params else "",
+        "facts": facts(run),
+    }
+
+
+def phases(run: Card) -> list[PhaseView]:
+    """The states a run went through, each as long as it took; the last one lasts while the run is live."""
+    marks: list[tuple[str, str, dt.datetime]] = [("Queued", "queued", run.queued_at)]
+    if run.claimed_at:
+        marks.append(("Starting", "claimed", run.claimed_at))
+    if run.started_at:
+        marks.append(("Running", "running", run.started_at))
+    ends = [mark[2] for mark in marks[1:]] + [run.finished_at]
+    lengths = [(end - at).total_seconds() if end else 0.0 for (_, _, at), end in zip(marks, ends, strict=True)]
+    whole = sum(lengths) or 1.0
+    return [
+        PhaseView(name, state, iso(at), span(at, end), round(max(0.04, length / whole) if end else 1.0, 3))
+        for (name, state, at), end, length in zip(marks, ends, lengths, strict=True)
+    ]
+
+
+def step_view(step: Step) -> StepView:
+    """A step with its duration."""
+    return StepView(
+        id=step.step_id,
+        title=step.title,
+        kind=step.kind,
+        status=step.status,
+        since=iso(step.started_at),
+        took=span(step.started_at, step.finished_at),
+        needs=", ".join(step.needs),
+        exit_code="" if step.exit_code in (None, 0) else str(step.exit_code),
+        message=step.message or "",
+    )
+
+
+def artifact_view(artifact: Artifact) -> ArtifactView:
+    """An artifact with the way to its bytes, or to where a link leads."""
+    link = artifact.object_path is None
+    small = (artifact.size_bytes or 0) <= PREVIEW_BYTES
+    shown = artifact.kind in PREVIEWED or (artifact.media_type or "").startswith("text/")
+    href = _web(artifact.url) if link else f"/api/runs/{artifact.run_id}/artifacts/{artifact.id}"
+    return ArtifactView(
+        id=artifact.id,
+        name=artifact.name,
+        kind=artifact.kind,
+        size=size(artifact.size_bytes),
+        digest=(artifact.sha256 or "")[:12],
+        href=href,
+        link=link,
+        preview=not link and shown and small,
+    )
+
+
+def _web(url: str | None) -> str:
+    """A link that a worker wrote, if it is one that a browser may follow without running something."""
+    return url if url and urlsplit(url).scheme in ("http", "https") else ""
+
+
+def size(count: int | None) -> str:
+    """Bytes in the unit that reads best."""
+    if count is None:
+        return ""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+        value /= 1000
+    raise AssertionError("unreachable")
+
+
+def attempt_view(attempt: Attempt, current: str) -> AttemptView:
+    """One of a chain of retries."""
+    return AttemptView(
+        href=f"/runs/{attempt.id}",
+        label=f"{attempt.attempt}: {STATUS_WORDS[attempt.status].lower()}",
+        status=attempt.status,
+        current=attempt.id == current,
+    )
+
+
+def facts(run: Card) -> list[tuple[str, str]]:
+    """What else is known of a run, as names and values."""
+    limit = run.timeout_seconds
+    known: Sequence[tuple[str, str | None]] = (
+        ("Run", run.id),
+        ("Template", f"{run.template_slug} v{run.template_version}"),
+        ("Digest", run.template_digest[:16]),
+        ("Priority", str(run.priority) if run.priority else None),
+        ("Worker", run.worker_name),
+        ("Time limit", span(dt.datetime.min, dt.datetime.min + dt.timedelta(seconds=limit)) if limit else None),
+        ("Exit code", str(run.exit_code) if run.exit_code is not None else None),
+        ("Cancelled because", run.cancel_reason),
+    )
+    return [(name, value) for name, value in known if value]
