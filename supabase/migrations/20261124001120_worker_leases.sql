@@ -18,7 +18,7 @@ $$;
 
 -- Starts claimed runs: [{run_id, claim_token}]. Committed before the first process is spawned: so a run's process is started at most
 -- once. Answers, for each: started, cancel (somebody asked to; finish it as cancelled), or lost.
-create function public.start_runs(p_worker_id uuid, p_runs jsonb)
+create function public.start_runs(p_runs jsonb)
 returns jsonb
 language plpgsql security definer
 set search_path = ''
@@ -34,7 +34,7 @@ begin
     update public.runs as r
     set status = 'running', started_at = v_now, heartbeat_at = v_now, lease_expires_at = v_now + make_interval(secs => r.lease_seconds)
     from jsonb_array_elements(p_runs) as t (e)
-    where r.id = (e ->> 'run_id')::uuid and r.claim_token = (e ->> 'claim_token')::uuid and r.claimed_by = p_worker_id
+    where r.id = (e ->> 'run_id')::uuid and r.claim_token = (e ->> 'claim_token')::uuid
       and r.status = 'claimed' and r.lease_expires_at >= v_now and r.cancel_requested_at is null
     returning r.id
   )
@@ -46,8 +46,16 @@ begin
       when r.id is null then 'lost' when r.status = 'running' then 'started' when r.cancel_requested_at is not null then 'cancel' else 'lost' end))
     from jsonb_array_elements(p_runs) as t (e)
     left join public.runs as r on r.id = (e ->> 'run_id')::uuid and r.claim_token = (e ->> 'claim_token')::uuid
-      and r.claimed_by = p_worker_id and r.status in ('claimed', 'running') and r.lease_expires_at >= v_now), '[]');
+      and r.status in ('claimed', 'running') and r.lease_expires_at >= v_now), '[]');
 end;
+$$;
+
+create function public.start_run(p_run_id uuid, p_claim_token uuid)
+returns jsonb
+language sql security definer
+set search_path = ''
+as $$
+  select (public.start_runs(jsonb_build_array(jsonb_build_object('run_id', p_run_id, 'claim_token', p_claim_token))) -> 0) - 'run_id';
 $$;
 
 -- One call for all runs of a worker. Answers, for each: ok, cancel (stop it, then finish it), or lost (kill it, report nothing).

@@ -17,7 +17,7 @@ $$;
 
 -- Ends runs: [{run_id, claim_token, status, reason, message, exit_code, batch, events}]. batch and events are a last batch of events, as
 -- append_events takes them, for runs whose whole story fits into one call. Answers, for each, ok or lost and the run's status.
-create function public.finish_runs(p_worker_id uuid, p_results jsonb)
+create function public.finish_runs(p_results jsonb)
 returns jsonb
 language plpgsql security definer
 set search_path = ''
@@ -78,4 +78,14 @@ begin
   perform private.end_runs(v_ends);
   return v_answer;
 end;
+$$;
+
+create function public.finish_run(
+  p_run_id uuid, p_claim_token uuid, p_status text, p_reason text default null, p_message text default null, p_exit_code integer default null)
+returns jsonb
+language sql security definer
+set search_path = ''
+as $$
+  select (public.finish_runs(jsonb_build_array(jsonb_build_object('run_id', p_run_id, 'claim_token', p_claim_token,
+    'status', p_status, 'reason', p_reason, 'message', p_message, 'exit_code', p_exit_code))) -> 0) - 'run_id';
 $$;

@@ -35,11 +35,13 @@ grant execute on function
   public.drain_worker(uuid),
   public.stop_worker(uuid),
   public.claim_runs(uuid, integer, uuid),
-  public.start_runs(uuid, jsonb),
+  public.start_runs(jsonb),
+  public.start_run(uuid, uuid),
   public.heartbeat(uuid, jsonb),
   public.append_events(uuid, uuid, bigint, jsonb),
   public.put_artifact(uuid, uuid, jsonb),
-  public.finish_runs(uuid, jsonb),
+  public.finish_runs(jsonb),
+  public.finish_run(uuid, uuid, text, text, text, integer),
   public.sweep_runs(integer)
 to service_role;
 

@@ -56,7 +56,7 @@ class Worker:
         return await self.call("claim_runs", p_worker_id=self.id, p_limit=limit, p_request_id=uuid.uuid4())
 
     async def start(self, claim: dict[str, Any]) -> str:
-        (answer,) = await self.call("start_runs", p_worker_id=self.id, p_runs=[held(claim)])
+        (answer,) = await self.call("start_runs", p_runs=[held(claim)])
         return answer["verdict"]
 
     async def append(self, claim: dict[str, Any], batch: int, *events: dict[str, Any]) -> dict[str, Any]:
@@ -72,7 +72,7 @@ class Worker:
         self, claim: dict[str, Any], status: str, reason: str | None = None, **more: Any
     ) -> dict[str, Any]:
         result = held(claim) | {"status": status, "reason": reason} | more
-        (answer,) = await self.call("finish_runs", p_worker_id=self.id, p_results=[result])
+        (answer,) = await self.call("finish_runs", p_results=[result])
         return {"verdict": answer["verdict"], "status": answer["status"]}
 
     async def beat(self, *claims: dict[str, Any]) -> list[str]:

@@ -115,7 +115,7 @@ async def test_a_late_result_is_kept_as_evidence_and_changes_nothing(room: Room)
         await room.sql(
             "update runs set lease_expires_at = clock_timestamp() - interval '1 second' where id = %s", run_id
         )
-        assert (await store.sweep_runs())["lost"] == 1
+        await store.sweep_runs()
         for _ in range(2):
             assert (await store.finish_run(claim, "succeeded", None, None, 0)).verdict == "lost"
     run = await room.run(run_id)

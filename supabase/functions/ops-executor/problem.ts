@@ -31,6 +31,7 @@ export const PROBLEMS = {
   batch_gap: { status: 409, title: "An earlier batch of events is missing" },
   artifact_conflict: { status: 409, title: "The artifact conflicts with what is stored" },
   evidence_immutable: { status: 409, title: "Evidence cannot be changed" },
+  worker_protocol: { status: 409, title: "The worker and the database do not speak the same protocol" },
   claim_lost: { status: 409, title: "The claim is no longer held" },
   // The machinery
   internal: { status: 500, title: "Something went wrong here" },
@@ -61,6 +62,7 @@ export const SQLSTATES: Readonly<Record<string, ProblemCode>> = {
   ORC06: "batch_gap",
   ORC07: "artifact_conflict",
   ORC08: "evidence_immutable",
+  ORC09: "worker_protocol",
   ORF01: "claim_lost",
   "42501": "forbidden",
   PGRST000: "unavailable",
