@@ -123,6 +123,34 @@ async def test_the_sign_in_is_kept_private_renewed_and_forgotten(
     assert (await shell.run("whoami")).code == NOT_ALLOWED
 
 
+async def test_commands_at_the_same_time_share_one_renewal(gateway: Gateway, tmp_path: Path) -> None:
+    person = await gateway.person("viewer")
+    shell = Shell(gateway.environment(tmp_path), tmp_path)
+    await shell.run("sign-in", "--email", person.email, "--password-stdin", stdin=person.password)
+    file = tmp_path / "opsroom" / "sign-in.json"
+    kept = json.loads(file.read_text())
+    kept[gateway.url]["expires_at"] = 0
+    file.write_text(json.dumps(kept))
+    answers = await asyncio.gather(*(shell.run("whoami") for _ in range(4)))
+    assert [answer.code for answer in answers] == [OK] * 4, [answer.err for answer in answers]
+
+
+async def test_what_is_quoted_in_an_error_does_not_steer_the_terminal(operator: Shell) -> None:
+    answer = await operator.run("run", "\x1b]0;owned\x07", "--session", "x")
+    assert answer.code == INVALID
+    assert "owned" in answer.err
+    assert "\x1b" not in answer.err
+
+
+async def test_a_log_does_not_steer_the_terminal(operator: Shell, admin: ControlPlane, worker: None) -> None:
+    slug = f"t-{time.time_ns()}"
+    script = r"printf '\033[2J\033]0;owned\007cleared\n'"
+    steps = [{"id": "work", "title": "Work", "kind": "shell", "with": {"script": script}}]
+    await admin.save_template({"slug": slug, "title": "Steer", "steps": steps})
+    answer = await operator.run("run", slug, "--follow")
+    assert (answer.code, "cleared" in answer.out, "\x1b" in answer.out) == (OK, True, False)
+
+
 async def test_the_embedded_stack_signs_its_operator_in_by_itself(gateway: Gateway, tmp_path: Path) -> None:
     person = await gateway.person("admin")
     (tmp_path / "run.json").write_text(
