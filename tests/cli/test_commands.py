@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import resource
 import stat
 import time
 from pathlib import Path
+
+from pydantic import JsonValue
 
 from opsroom.cli.failure import FAILED, INVALID, NOT_ALLOWED, OK, UNREACHABLE
 from opsroom.cli.templates import REPOSITORY
@@ -14,13 +17,14 @@ from tests.support.gateway import Gateway
 
 
 async def test_help_is_there_at_once(operator: Shell) -> None:
-    answer = await operator.run("--help")  # warms the disk's cache
-    assert "Launch runbooks" in answer.out
     taken: list[float] = []
-    for _ in range(5):
-        started = time.monotonic()
-        await operator.run("--help")
-        taken.append(time.monotonic() - started)
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        answer = await operator.run("--help")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        # Processor time: what the wall clock shows also depends on who else is busy.
+        taken.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        assert "Launch runbooks" in answer.out
     assert min(taken) < 0.3
 
 
@@ -145,8 +149,8 @@ async def test_what_is_quoted_in_an_error_does_not_steer_the_terminal(operator: 
 async def test_a_log_does_not_steer_the_terminal(operator: Shell, admin: ControlPlane, worker: None) -> None:
     slug = f"t-{time.time_ns()}"
     script = r"printf '\033[2J\033]0;owned\007cleared\n'"
-    steps = [{"id": "work", "title": "Work", "kind": "shell", "with": {"script": script}}]
-    await admin.save_template({"slug": slug, "title": "Steer", "steps": steps})
+    step: dict[str, JsonValue] = {"id": "work", "title": "Work", "kind": "shell", "with": {"script": script}}
+    await admin.save_template({"slug": slug, "title": "Steer", "steps": [step]})
     answer = await operator.run("run", slug, "--follow")
     assert (answer.code, "cleared" in answer.out, "\x1b" in answer.out) == (OK, True, False)
 
