@@ -57,8 +57,7 @@ def run(
 ) -> None:
     """Launch a run. With --follow the exit code is the run's: 0 succeeded, 1 failed, 3 cancelled, 4 timed out.
 
-    Example: opsroom run repo-checks -p repository=https://example.org/app.git -p commands=@checks.json --lane B
-    --follow
+    Example: opsroom run repo-checks -p repository=. -p commands="make test" --lane B --follow
     """
 
     async def work() -> int:
