@@ -17,7 +17,7 @@ app = rx.App(
     html_lang="en",
     head_components=[rx.el.link(rel="icon", href="/room/mark.svg", type="image/svg+xml")],
     app_wraps={},
-    toaster=rx.toast.provider(position="bottom-right", visible_toasts=4, offset="16px"),
+    toaster=rx.toast.provider(position="bottom-right", visible_toasts=4, offset="16px", rich_colors=False),
     api_transformer=server(),
 )
 broadcast.bind(app)

@@ -5,6 +5,7 @@ lost and nothing is written twice. Whoever emits waits when too much is unwritte
 """
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from typing import Final
@@ -38,7 +39,7 @@ class Evidence:
         self._unwritten: deque[_Event] = deque()
         self._bytes = 0
         self._batch = 0
-        self._closing = False
+        self._closing = asyncio.Event()
         self._something = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -75,7 +76,7 @@ class Evidence:
 
     async def close(self) -> None:
         """Write all that is left. Raises what the writer died of."""
-        self._closing = True
+        self._closing.set()
         self._something.set()
         await self._writer
 
@@ -100,11 +101,13 @@ class Evidence:
             while True:
                 await self._something.wait()
                 early = last + BATCH_SECONDS - time.monotonic()
-                if early > 0 and not self._closing and self._bytes < BATCH_BYTES:
-                    await asyncio.sleep(early)
+                if early > 0 and self._bytes < BATCH_BYTES:
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(early):
+                            await self._closing.wait()
                 events = self._take()
                 if not events:
-                    if self._closing:
+                    if self._closing.is_set():
                         return
                     self._something.clear()
                     continue

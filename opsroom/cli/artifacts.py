@@ -7,6 +7,7 @@ import typer
 
 from opsroom.cli import failure
 from opsroom.cli.runs import PANEL, JsonOption, RunArgument
+from opsroom.cli.text import say
 
 if TYPE_CHECKING:
     from opsroom.control_plane.client import ControlPlane
@@ -43,7 +44,7 @@ def artifacts(
             )
             output.print_table(("NAME", "KIND", "SIZE", "URL"), rows, empty="This run has no artifacts.")
         elif not found:
-            typer.echo("This run has no artifacts.")
+            say("This run has no artifacts.")
 
     failure.run(work(), as_json=json)
 
@@ -53,7 +54,7 @@ async def _download(room: "ControlPlane", artifact: "Artifact", folder: Path, *,
 
     if artifact.object_path is None:
         if not quiet:
-            typer.echo(f"{artifact.name}: link to {artifact.url}")
+            say(f"{artifact.name}: link to {artifact.url}")
         return
     target = _target(folder, artifact.name)
     draft = target.with_name(target.name + ".part")
@@ -71,7 +72,7 @@ async def _download(room: "ControlPlane", artifact: "Artifact", folder: Path, *,
     finally:
         draft.unlink(missing_ok=True)
     if not quiet:
-        typer.echo(f"{target}  {_size(artifact.size_bytes)}  sha256 ok")
+        say(f"{target}  {_size(artifact.size_bytes)}  sha256 ok")
 
 
 def _target(folder: Path, name: str) -> Path:

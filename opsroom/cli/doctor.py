@@ -21,7 +21,8 @@ def doctor(json: JsonOption = False) -> None:
     async def work() -> int:
         from rich.text import Text
 
-        from opsroom.cli.output import clean, console, print_json
+        from opsroom.cli.output import console, print_json
+        from opsroom.cli.text import clean
 
         found = await _look()
         failed = [check for check in found if check.verdict == "fail"]

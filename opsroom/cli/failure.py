@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import typer
 
+from opsroom.cli.text import say
+
 if TYPE_CHECKING:
     from opsroom.domain.errors import OpsRoomError
 
@@ -71,8 +73,8 @@ def report(error: "OpsRoomError", *, as_json: bool = False) -> None:
         typer.echo(json.dumps({"error": body}, ensure_ascii=False), err=True)
         return
     typer.secho("error: ", fg="red", bold=True, err=True, nl=False)
-    typer.echo(error.message, err=True)
+    say(error.message, err=True)
     for field in error.fields:
-        typer.echo(f"  {field.path or '/'}: {field.message}", err=True)
+        say(f"  {field.path or '/'}: {field.message}", err=True)
     if error.hint:
-        typer.echo(f"  → {error.hint}", err=True)
+        say(f"  → {error.hint}", err=True)

@@ -6,7 +6,8 @@ import datetime as dt
 import typer
 from rich.text import Text
 
-from opsroom.cli.output import STATUS_STYLES, clean, console, print_json_line, short
+from opsroom.cli.output import STATUS_STYLES, console, print_json_line, short
+from opsroom.cli.text import clean, say
 from opsroom.control_plane.client import ControlPlane
 from opsroom.control_plane.errors import ControlPlaneUnreachable
 from opsroom.control_plane.models import Run, RunEvent
@@ -38,7 +39,7 @@ async def follow(room: ControlPlane, run_id: str, *, as_json: bool = False) -> R
                 except ControlPlaneUnreachable as error:
                     feed.failed(ring)
                     if not told:
-                        typer.echo(f"… {error.message} Trying again; the run goes on.", err=True)
+                        say(f"… {error.message} Trying again; the run goes on.", err=True)
                     told = True
     except asyncio.CancelledError:
         typer.echo(

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from opsroom.cli.text import clean
+
 STATUS_STYLES: Final[Mapping[str, str]] = {
     "queued": "bright_black",
     "pending": "bright_black",
@@ -75,11 +77,6 @@ def span(seconds: float) -> str:
         if seconds < limit:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds / 86400:.0f} d"
-
-
-def clean(text: str) -> str:
-    """`text` without control characters: a title or a log line must not steer the terminal it is shown on."""
-    return "".join(c if c in "\n\t" or (ord(c) >= 32 and not 0x7F <= ord(c) < 0xA0) else "�" for c in text)
 
 
 def _plain(value: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from opsroom.cli import failure
+from opsroom.cli.text import say
 
 PANEL = "Runs"
 
@@ -56,8 +57,7 @@ def run(
 ) -> None:
     """Launch a run. With --follow the exit code is the run's: 0 succeeded, 1 failed, 3 cancelled, 4 timed out.
 
-    Example: opsroom run repo-checks -p repository=https://example.org/app.git -p commands=@checks.json --lane B
-    --follow
+    Example: opsroom run repo-checks -p repository=. -p commands="make test" --lane B --follow
     """
 
     async def work() -> int:
@@ -85,11 +85,11 @@ def run(
                 if json:
                     print_json(made)
                 else:
-                    typer.echo(f"Run {made.id} is {made.status} in lane {made.lane} of “{where.title}”.")
-                    typer.echo(f"Watch it with `opsroom logs {short(made.id)} -f`.", err=True)
+                    say(f"Run {made.id} is {made.status} in lane {made.lane} of “{where.title}”.")
+                    say(f"Watch it with `opsroom logs {short(made.id)} -f`.", err=True)
                 return failure.OK
             if not json:
-                typer.echo(f"Run {made.id} in lane {made.lane} of “{where.title}”.", err=True)
+                say(f"Run {made.id} in lane {made.lane} of “{where.title}”.", err=True)
             return await _follow(room, made.id, json=json)
 
     raise typer.Exit(failure.run(work(), as_json=json))
@@ -105,9 +105,9 @@ async def _follow(room: Any, run_id: str, *, json: bool) -> int:
     else:
         note = f" ({ended.reason})" if ended.reason else ""
         colour = {"succeeded": "green", "failed": "red"}.get(ended.status, "yellow")
-        typer.secho(f"Run {ended.id[:8]} {ended.status}{note}.", fg=colour, bold=True, err=True)
+        say(f"Run {ended.id[:8]} {ended.status}{note}.", fg=colour, bold=True, err=True)
         if ended.message and ended.status != "succeeded":
-            typer.echo(f"  {ended.message}", err=True)
+            say(f"  {ended.message}", err=True)
     return failure.BY_RUN_STATUS.get(ended.status, failure.DEFECT)
 
 
@@ -203,11 +203,11 @@ def cancel(
         if json:
             print_json(changed)
         elif changed.is_live:
-            typer.echo(f"Run {changed.id} is told to stop; its worker ends it.")
+            say(f"Run {changed.id} is told to stop; its worker ends it.")
         elif changed.status == "cancelled":
-            typer.echo(f"Run {changed.id} is cancelled.")
+            say(f"Run {changed.id} is cancelled.")
         else:
-            typer.echo(f"Run {changed.id} had ended before: {changed.status}.")
+            say(f"Run {changed.id} had ended before: {changed.status}.")
 
     failure.run(work(), as_json=json)
 
@@ -262,12 +262,12 @@ async def _announce(room: Any, made: Any, *, follow: bool, json: bool) -> int:
 
     if follow:
         if not json:
-            typer.echo(f"Run {made.id}, attempt {made.attempt}, in lane {made.lane}.", err=True)
+            say(f"Run {made.id}, attempt {made.attempt}, in lane {made.lane}.", err=True)
         return await _follow(room, made.id, json=json)
     if json:
         print_json(made)
     else:
-        typer.echo(f"Run {made.id}, attempt {made.attempt}, is {made.status} in lane {made.lane}.")
+        say(f"Run {made.id}, attempt {made.attempt}, is {made.status} in lane {made.lane}.")
     return failure.OK
 
 

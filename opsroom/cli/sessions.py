@@ -6,6 +6,7 @@ import typer
 
 from opsroom.cli import failure
 from opsroom.cli.runs import JsonOption
+from opsroom.cli.text import say
 
 PANEL = "Sessions"
 SessionArgument = Annotated[str, typer.Argument(metavar="SESSION", help="Id, its first digits, or title.")]
@@ -69,7 +70,7 @@ def create(
         if json:
             print_json(made)
         else:
-            typer.echo(f"Session {made.id} “{made.title}” is open.")
+            say(f"Session {made.id} “{made.title}” is open.")
 
     failure.run(work(), as_json=json)
 
@@ -90,7 +91,7 @@ def archive(session: SessionArgument, json: JsonOption = False) -> None:
         if json:
             print_json(changed)
         else:
-            typer.echo(f"Session “{changed.title}” is archived.")
+            say(f"Session “{changed.title}” is archived.")
 
     failure.run(work(), as_json=json)
 
@@ -111,7 +112,7 @@ def reopen(session: SessionArgument, json: JsonOption = False) -> None:
         if json:
             print_json(changed)
         else:
-            typer.echo(f"Session “{changed.title}” is open again.")
+            say(f"Session “{changed.title}” is open again.")
 
     failure.run(work(), as_json=json)
 

@@ -48,7 +48,7 @@ def validate(
 
 
 def _print(report: "Report") -> None:
-    from opsroom.cli.output import clean
+    from opsroom.cli.text import clean
 
     for finding in report.findings:
         place = finding.file or f"spec/{report.slug}"

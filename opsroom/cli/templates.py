@@ -7,6 +7,7 @@ import typer
 
 from opsroom.cli import failure
 from opsroom.cli.runs import JsonOption
+from opsroom.cli.text import say
 
 if TYPE_CHECKING:
     from opsroom.domain.template import Template
@@ -74,15 +75,15 @@ def show(
         if json:
             output.print_json(found)
             return
-        typer.secho(f"{found.title}  ({found.slug}, version {found.version}, risk {found.risk})", bold=True)
-        typer.echo(f"digest {found.digest}{'' if found.enabled else '   DISABLED'}")
+        say(f"{found.title}  ({found.slug}, version {found.version}, risk {found.risk})", bold=True)
+        say(f"digest {found.digest}{'' if found.enabled else '   DISABLED'}")
         if found.description:
-            typer.echo(f"\n{output.clean(found.description).strip()}")
-        typer.echo("\nSteps")
+            say(f"\n{found.description.strip()}")
+        say("\nSteps")
         for step in found.spec.get("steps", []):
             needs = f"  after {', '.join(step['needs'])}" if step.get("needs") else ""
-            typer.echo(f"  {step['id']}: {output.clean(step['title'])} [{step['kind']}]{needs}")
-        typer.echo("\nParams")
+            say(f"  {step['id']}: {step['title']} [{step['kind']}]{needs}")
+        say("\nParams")
         rows = _param_rows(found.params_schema)
         output.print_table(("NAME", "TYPE", "REQUIRED", "DEFAULT", "TITLE"), rows, empty="  none", wrap=True)
 
@@ -119,7 +120,7 @@ def validate(file: FileArgument, json: JsonOption = False) -> None:
         if json:
             print_json(found)
         else:
-            typer.echo(f"{file} is valid: {found['slug']}, digest {found['digest']}.")
+            say(f"{file} is valid: {found['slug']}, digest {found['digest']}.")
 
     failure.run(work(), as_json=json)
 
@@ -141,7 +142,7 @@ def save(file: FileArgument, json: JsonOption = False) -> None:
         if json:
             print_json(saved)
         else:
-            typer.echo(f"Template {saved.slug} is at version {saved.version}, digest {saved.digest}.")
+            say(f"Template {saved.slug} is at version {saved.version}, digest {saved.digest}.")
 
     failure.run(work(), as_json=json)
 
@@ -170,7 +171,7 @@ def _set_enabled(slug: str, enabled: bool) -> None:
 
         async with open_room() as room:
             await room.set_template_enabled(slug, enabled)
-        typer.echo(f"Template {slug} is {'enabled' if enabled else 'disabled'}.")
+        say(f"Template {slug} is {'enabled' if enabled else 'disabled'}.")
 
     failure.run(work())
 
@@ -190,11 +191,11 @@ def seed(
         text = seed_sql([_read(file) for file in sorted(source.glob("*.yaml"))])
         current = target.read_text() if target.exists() else None
         if check and text != current:
-            typer.echo(f"error: {target} is not what {source} gives. Run `opsroom templates seed`.", err=True)
+            say(f"error: {target} is not what {source} gives. Run `opsroom templates seed`.", err=True)
             return failure.FAILED
         if text != current:
             target.write_text(text)
-        typer.echo(f"{target} is up to date." if text == current else f"{target} is written.")
+        say(f"{target} is up to date." if text == current else f"{target} is written.")
         return failure.OK
 
     raise typer.Exit(failure.run(work()))

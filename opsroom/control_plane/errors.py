@@ -45,7 +45,7 @@ class NotConfigured(OpsRoomError):
 _TOKEN_REFUSED = frozenset({"PGRST301", "PGRST302", "PGRST303", "401"})
 _MISSING = frozenset({"PGRST200", "PGRST202", "PGRST204", "PGRST205", "42883", "42P01", "42703"})
 _UNREACHABLE = frozenset(
-    {"PGRST000", "PGRST001", "PGRST002", "PGRST003", "502", "503", "504", "57P01", "57P03", "53300"}
+    {"PGRST000", "PGRST001", "PGRST002", "PGRST003", "502", "503", "504", "57P01", "57P02", "57P03"}
 )
 _UNSTORABLE = frozenset({"22P05", "22021"})
 
@@ -80,7 +80,7 @@ def from_api(error: APIError, url: str) -> OpsRoomError:  # noqa: PLR0911 - one 
             f"The control plane at {url} does not know this call: {message}.",
             hint="Apply the migrations: `opsroom up` does it for the embedded stack, `supabase db push` for a project.",
         )
-    if code in _UNREACHABLE:
+    if code in _UNREACHABLE or code.startswith(("08", "53")):
         return ControlPlaneUnreachable(
             f"The control plane at {url} is not ready: {message}.", hint="Wait a moment and try again."
         )

@@ -186,6 +186,10 @@ def _sidebar() -> rx.Component:
             rx.cond(
                 BoardState.listed,
                 rx.fragment(
+                    rx.cond(
+                        (BoardState.phase == "empty") & ~BoardState.show_archived,
+                        rx.el.p("No session yet.", class_name="faint", style={"padding": "0 8px"}),
+                    ),
                     session_group("Needs you", BoardState.needs_you, BoardState.selected, BoardState.query),
                     session_group("Working", BoardState.working, BoardState.selected, BoardState.query),
                     session_group("Quiet", BoardState.quiet, BoardState.selected, BoardState.query),

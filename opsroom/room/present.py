@@ -39,6 +39,8 @@ def span(start: dt.datetime | None, end: dt.datetime | None) -> str:
     if not start or not end:
         return ""
     seconds = max(0.0, (end - start).total_seconds())
+    if seconds < 0.05:
+        return "0 s"
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)

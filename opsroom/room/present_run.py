@@ -56,7 +56,7 @@ def step_view(step: Step) -> StepView:
         took=span(step.started_at, step.finished_at),
         needs=", ".join(step.needs),
         exit_code="" if step.exit_code in (None, 0) else str(step.exit_code),
-        message=step.message or "",
+        message="" if step.message == f"exit code {step.exit_code}" else step.message or "",
     )
 
 

@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import resource
 import stat
 import time
 from pathlib import Path
+
+from pydantic import JsonValue
 
 from opsroom.cli.failure import FAILED, INVALID, NOT_ALLOWED, OK, UNREACHABLE
 from opsroom.cli.templates import REPOSITORY
@@ -14,13 +17,14 @@ from tests.support.gateway import Gateway
 
 
 async def test_help_is_there_at_once(operator: Shell) -> None:
-    answer = await operator.run("--help")  # warms the disk's cache
-    assert "Launch runbooks" in answer.out
     taken: list[float] = []
-    for _ in range(5):
-        started = time.monotonic()
-        await operator.run("--help")
-        taken.append(time.monotonic() - started)
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        answer = await operator.run("--help")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        # Processor time: what the wall clock shows also depends on who else is busy.
+        taken.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        assert "Launch runbooks" in answer.out
     assert min(taken) < 0.3
 
 
@@ -121,6 +125,34 @@ async def test_the_sign_in_is_kept_private_renewed_and_forgotten(
     assert json.loads(file.read_text())[gateway.url]["access_token"] != kept[gateway.url]["access_token"]
     assert (await shell.run("sign-out")).code == OK
     assert (await shell.run("whoami")).code == NOT_ALLOWED
+
+
+async def test_commands_at_the_same_time_share_one_renewal(gateway: Gateway, tmp_path: Path) -> None:
+    person = await gateway.person("viewer")
+    shell = Shell(gateway.environment(tmp_path), tmp_path)
+    await shell.run("sign-in", "--email", person.email, "--password-stdin", stdin=person.password)
+    file = tmp_path / "opsroom" / "sign-in.json"
+    kept = json.loads(file.read_text())
+    kept[gateway.url]["expires_at"] = 0
+    file.write_text(json.dumps(kept))
+    answers = await asyncio.gather(*(shell.run("whoami") for _ in range(4)))
+    assert [answer.code for answer in answers] == [OK] * 4, [answer.err for answer in answers]
+
+
+async def test_what_is_quoted_in_an_error_does_not_steer_the_terminal(operator: Shell) -> None:
+    answer = await operator.run("run", "\x1b]0;owned\x07", "--session", "x")
+    assert answer.code == INVALID
+    assert "owned" in answer.err
+    assert "\x1b" not in answer.err
+
+
+async def test_a_log_does_not_steer_the_terminal(operator: Shell, admin: ControlPlane, worker: None) -> None:
+    slug = f"t-{time.time_ns()}"
+    script = r"printf '\033[2J\033]0;owned\007cleared\n'"
+    step: dict[str, JsonValue] = {"id": "work", "title": "Work", "kind": "shell", "with": {"script": script}}
+    await admin.save_template({"slug": slug, "title": "Steer", "steps": [step]})
+    answer = await operator.run("run", slug, "--follow")
+    assert (answer.code, "cleared" in answer.out, "\x1b" in answer.out) == (OK, True, False)
 
 
 async def test_the_embedded_stack_signs_its_operator_in_by_itself(gateway: Gateway, tmp_path: Path) -> None:

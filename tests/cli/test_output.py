@@ -4,7 +4,8 @@ import datetime as dt
 
 import pytest
 
-from opsroom.cli.output import clean, console, print_table, span
+from opsroom.cli.output import console, print_table, span
+from opsroom.cli.text import clean
 from opsroom.cli.timing import parse_moment
 from opsroom.domain.errors import InvalidArgument
 

@@ -5,6 +5,7 @@ import datetime as dt
 import hashlib
 
 import httpx
+import psycopg
 import pytest
 
 from opsroom.control_plane.auth import Auth, Credentials, Tokens
@@ -236,6 +237,27 @@ async def test_nobody_there_is_one_typed_error(gateway: Gateway, operator: Contr
             await ControlPlane(nowhere, operator.credentials, http).whoami()
         with pytest.raises(ControlPlaneUnreachable):
             await Auth(nowhere, http).sign_in("a@example.org", "b")
+
+
+async def test_a_database_that_cuts_its_connections_is_unreachable_and_then_back(
+    gateway: Gateway, operator: ControlPlane
+) -> None:
+    cut = "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'authenticator'"
+    async with await psycopg.AsyncConnection.connect(
+        gateway.stack.database_url("supabase_admin"), autocommit=True
+    ) as database:
+        for _ in range(3):
+            asking = [asyncio.create_task(operator.list_sessions()) for _ in range(4)]
+            await database.execute(cut)
+            for outcome in await asyncio.gather(*asking, return_exceptions=True):
+                assert isinstance(outcome, (tuple, ControlPlaneUnreachable)), repr(outcome)
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                await operator.list_sessions()
+                break
+            except ControlPlaneUnreachable:
+                await asyncio.sleep(0.05)
 
 
 async def test_tokens_do_not_print_themselves(operator: ControlPlane) -> None:

@@ -48,6 +48,12 @@ async def test_spec_kit_validate_passes_a_whole_bundle_and_attaches_both_reports
     assert json.loads(await served_room.stored(run_id, "report.json"))["ok"] is True
 
 
+async def test_spec_kit_validate_with_its_defaults_passes_this_repository(served_room: Room) -> None:
+    run, run_id = await execute(served_room, "spec-kit-validate", {})
+    assert run["status"] == "succeeded", await served_room.output(run_id)
+    assert "spec/ops-control-room: passed" in await served_room.output(run_id)
+
+
 async def test_spec_kit_validate_fails_a_broken_bundle_with_every_finding_also_from_a_clone(served_room: Room) -> None:
     repository = served_room.folder / "repo"
     repository.mkdir()

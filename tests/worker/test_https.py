@@ -67,3 +67,10 @@ async def test_errors_keep_their_meaning(served_room: Room) -> None:
     with pytest.raises(Refused):
         await stranger.heartbeat([])
     await stranger.close()
+
+
+async def test_a_wrong_key_ends_the_start_with_one_sentence(served_room: Room) -> None:
+    async with served_room.worker("https", SUPABASE_SERVICE_ROLE_KEY="sb_secret_wrong") as worker:
+        assert await worker.ended() == 1
+        assert "The worker can not start: the control plane answered 401" in worker.said
+        assert "Traceback" not in worker.said

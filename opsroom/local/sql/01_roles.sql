@@ -28,11 +28,10 @@ revoke connect, temporary on database postgres from public;
 grant connect on database postgres to authenticator, opsroom_worker;
 grant temporary on database postgres to postgres;
 
+-- Nothing here needs a superuser to be restored, so that `postgres` can restore a dump of this database into another.
 create schema extensions authorization postgres;
 grant usage on schema extensions to anon, authenticated, service_role;
 create extension pgcrypto with schema extensions;
-create extension pg_stat_statements with schema extensions;
-grant execute on all functions in schema extensions to postgres, anon, authenticated, service_role;
 
 -- Schema public belongs to `postgres`, and everything it makes there is granted to the API roles: the default of hosted
 -- projects for years. Migrations must revoke what they do not want to give, exactly as on a real project.
@@ -60,12 +59,3 @@ create table supabase_migrations.seed_files (
 );
 alter table supabase_migrations.schema_migrations owner to postgres;
 alter table supabase_migrations.seed_files owner to postgres;
-
--- The REST API learns of schema changes the way it does on a hosted project.
-create function extensions.pgrst_ddl_watch() returns event_trigger language plpgsql as $$
-begin
-  notify pgrst, 'reload schema';
-end
-$$;
-create event trigger pgrst_ddl_watch on ddl_command_end execute function extensions.pgrst_ddl_watch();
-create event trigger pgrst_drop_watch on sql_drop execute function extensions.pgrst_ddl_watch();

@@ -99,7 +99,7 @@ def test_starting_points_for_deploying_parse_and_give_the_room_no_secret() -> No
     secret = next(env for env in app["workers"][0]["envs"] if env["key"] == "SUPABASE_SECRET_KEY")
     assert secret["type"] == "SECRET"
     vercel = json.loads((ROOT / "deploy/vercel/vercel.json").read_text())
-    assert "env" not in vercel and vercel["rewrites"][-1]["destination"] == "/__spa-fallback.html"
+    assert "env" not in vercel and vercel["rewrites"][-1]["destination"] == "/index.html"
 
 
 def test_the_supabase_configuration_exposes_public_only_and_lets_the_function_authenticate() -> None:
