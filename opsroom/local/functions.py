@@ -102,9 +102,7 @@ class Functions:
         return digest.hexdigest() + str(self.cache)
 
     def _deno_environment(self) -> dict[str, str]:
-        named = {name: value for name, value in os.environ.items() if name.upper() in _KEPT_VARIABLES}
-        own = {"DENO_DIR": str(self.cache), "DENO_NO_UPDATE_CHECK": "1", "DENO_TLS_CA_STORE": "system,mozilla"}
-        return {**named, **own}
+        return {**passed_on(), "DENO_DIR": str(self.cache), "DENO_NO_UPDATE_CHECK": "1"}
 
 
 def deno() -> str:
