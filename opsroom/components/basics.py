@@ -79,4 +79,15 @@ class PostForm(BaseHTML):
     method: rx.Var[str]
 
 
+class PlainLink(BaseHTML):
+    """A link that the browser itself follows. Reflex's own stays inside the app, which knows nothing of `/api`."""
+
+    tag = "a"
+
+    href: rx.Var[str]
+    rel: rx.Var[str]
+    target: rx.Var[str]
+
+
+plain_link = PlainLink.create
 post_form = PostForm.create

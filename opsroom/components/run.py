@@ -9,7 +9,7 @@ from typing import Any
 import reflex as rx
 from reflex_components_core.react_router import link as nav_link
 
-from opsroom.components.basics import skeleton, state_badge, state_icon
+from opsroom.components.basics import plain_link, skeleton, state_badge, state_icon
 from opsroom.components.browser import ago, elapsed, heartbeat
 from opsroom.components.views import ArtifactView, AttemptView, PhaseView, RunView, StepView
 
@@ -158,7 +158,7 @@ def artifact_row(item: rx.Var[ArtifactView], opened: rx.Var[str], on_preview: An
             ),
             rx.cond(
                 item.href,
-                rx.el.a(
+                plain_link(
                     rx.cond(
                         item.link,
                         rx.icon("external-link", size=14, aria_hidden=True),

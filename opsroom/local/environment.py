@@ -19,7 +19,8 @@ LOCAL_EMAIL = "operator@local.opsroom"
 _PASSED_ON = frozenset(
     (
         *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR", "TERM", "VIRTUAL_ENV"),
-        *("SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "NPM_CONFIG_REGISTRY"),
+        *("SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS", "DENO_CERT", "DENO_TLS_CA_STORE"),
+        *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "NPM_CONFIG_REGISTRY"),
     )
 )
 _UI_SETTINGS = frozenset(("OPSROOM_UI_ORIGINS", "OPSROOM_LOG_LEVEL", "REFLEX_API_URL"))
@@ -29,11 +30,15 @@ def api_url(ports: Ports) -> str:
     return f"http://{LOOPBACK}:{ports.api}"
 
 
+def passed_on() -> dict[str, str]:
+    """The part of our own environment that every child gets."""
+    return {name: value for name, value in os.environ.items() if name.upper() in _PASSED_ON}
+
+
 def base_environment(state: State, ports: Ports) -> dict[str, str]:
     """What every child process gets."""
-    kept = {name: value for name, value in os.environ.items() if name.upper() in _PASSED_ON}
     return {
-        **kept,
+        **passed_on(),
         "PYTHONUNBUFFERED": "1",
         "OPSROOM_STATE_DIR": str(state.root),
         "OPSROOM_UI_PORT": str(ports.ui),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import os
 import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +20,6 @@ _JSR = {
     "jsr:@supabase/supabase-js@2": "npm:@supabase/supabase-js@2",
     "jsr:@supabase/functions-js/edge-runtime.d.ts": "data:application/typescript,",
 }
-_KEPT_VARIABLES = frozenset(
-    ("PATH", "HOME", "NPM_CONFIG_REGISTRY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "DENO_CERT", "SSL_CERT_FILE")
-)
 
 
 @dataclass(frozen=True)
@@ -106,9 +102,7 @@ class Functions:
         return digest.hexdigest() + str(self.cache)
 
     def _deno_environment(self) -> dict[str, str]:
-        named = {name: value for name, value in os.environ.items() if name.upper() in _KEPT_VARIABLES}
-        own = {"DENO_DIR": str(self.cache), "DENO_NO_UPDATE_CHECK": "1", "DENO_TLS_CA_STORE": "system,mozilla"}
-        return {**named, **own}
+        return {**passed_on(), "DENO_DIR": str(self.cache), "DENO_NO_UPDATE_CHECK": "1"}
 
 
 def deno() -> str:

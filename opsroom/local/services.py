@@ -30,11 +30,17 @@ class Service:
     log: Path
     grace_seconds: float = 10
     asked_twice: bool = False
+    # Sent by the kernel when the supervisor is gone. The database goes too then, so there is nothing left to finish.
+    death_signal: signal.Signals = signal.SIGKILL
     process: asyncio.subprocess.Process | None = field(default=None, init=False)
 
     async def start(self) -> None:
         self.process = await process.spawn(
-            self.command, environment=self.environment, log=self.log, folder=REPOSITORY, death_signal=signal.SIGTERM
+            self.command,
+            environment=self.environment,
+            log=self.log,
+            folder=REPOSITORY,
+            death_signal=self.death_signal,
         )
 
     async def wait_until_ready(self, limit_seconds: float = 60) -> None:

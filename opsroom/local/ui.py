@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import signal
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
@@ -89,6 +90,7 @@ class Ui:
             },
             f"http://{LOOPBACK}:{self.ports.ui}/_health",
             self.state.logs / "ui.log",
+            death_signal=signal.SIGTERM,  # granian takes its own child process with it
         )
 
     def _environment(self) -> dict[str, str]:

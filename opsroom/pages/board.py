@@ -174,7 +174,7 @@ def _board(session_id: str) -> Subject:
     async def read(sign_in: SignIn) -> Picture:
         board = await sign_in.control_plane.read_board(session_id)
         busy = any(lane.active for lane in board.lanes)
-        return Picture(values=board_values(board), as_of=iso(board.read_at), busy=busy)
+        return Picture(values={**board_values(board), "phase": "ready"}, as_of=iso(board.read_at), busy=busy)
 
     return Subject(f"session:{session_id}", read, BoardState)
 

@@ -67,7 +67,6 @@ class RunState(rx.State):
             live = await watch(tab, sign_in, _run(wanted))
             for name, value in (await live.snapshot()).items():
                 setattr(self, name, value)
-            self.shown, self.phase = wanted, "ready"
             yield
             await live.show(tab)
         except NotAuthenticated:
@@ -112,7 +111,8 @@ class RunState(rx.State):
 def _run(run_id: str) -> Subject:
     async def read(sign_in: SignIn) -> Picture:
         detail = await sign_in.control_plane.read_run(run_id)
-        return Picture(values=run_values(detail), as_of=iso(detail.read_at), busy=detail.run.is_live)
+        values = {**run_values(detail), "shown": run_id, "phase": "ready"}
+        return Picture(values, as_of=iso(detail.read_at), busy=detail.run.is_live)
 
     return Subject(f"run:{run_id}", read, RunState)
 

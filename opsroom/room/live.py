@@ -72,6 +72,11 @@ class Live:
         task.add_done_callback(lambda _: ended())
         self._keep(task)
 
+    def look(self, sign_in: SignIn) -> None:
+        """Read again now if this is a view of `sign_in`: it may have ended."""
+        if sign_in is self._sign_in and self._feed:
+            self._feed.ask(self._subject.topic)
+
     async def snapshot(self) -> dict[str, Any]:
         """The picture now. Raises what the first read raised, if it failed and nothing is known yet."""
         try:
@@ -174,9 +179,10 @@ async def leave(tab: str) -> None:
         await broadcast.leave(tab, room)
 
 
-def forget_tab(tab: str) -> None:
-    """A tab is gone; its rooms know already."""
-    _rooms_of_tab.pop(tab, None)
+def signed_out(sign_in: SignIn) -> None:
+    """Let all tabs of a sign-in know that it has ended."""
+    for live in list(_live.values()):
+        live.look(sign_in)
 
 
 def _ended(room: str, live: Live | None) -> None:

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from opsroom.control_plane.errors import ControlPlaneUnreachable, NotConfigured
 from opsroom.control_plane.models import Artifact
 from opsroom.domain.errors import NotAMember, NotAuthenticated, OpsRoomError
+from opsroom.room.live import signed_out
 from opsroom.room.log_stream import log_stream
 from opsroom.room.sign_ins import COOKIE, MAX_AGE_SECONDS, SignIn, require, sign_ins
 
@@ -91,7 +92,10 @@ async def sign_out(request: Request) -> Response:
     """End the sign-in here and on the control plane."""
     if not _same_origin(request):
         return PlainTextResponse("This form was not sent from the control room.", status_code=403)
+    ended = sign_ins().find(_cookie(request))
     await sign_ins().close(_cookie(request))
+    if ended:
+        signed_out(ended)
     answer = RedirectResponse("/sign-in?reason=bye", status_code=303)
     answer.delete_cookie(COOKIE, httponly=True, samesite="lax")
     return answer

@@ -73,7 +73,7 @@ async def test_every_run_is_claimed_once_started_once_and_lanes_never_exceed_the
     }
     overlaps = await room.sql(
         "select count(*) as n from runs a join runs b on a.session_id = b.session_id and a.lane = b.lane and a.id < b.id"
-        " and a.started_at < b.finished_at and b.started_at < a.finished_at where a.session_id = any(%s)",
+        " and a.claimed_at < b.finished_at and b.claimed_at < a.finished_at where a.session_id = any(%s)",
         sessions[1:],
     )
     assert overlaps[0]["n"] == 0, "by the database's own times, no lane held two runs at once"

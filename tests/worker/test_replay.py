@@ -123,6 +123,20 @@ async def test_a_late_result_is_kept_as_evidence_and_changes_nothing(room: Room)
     assert [event["type"] for event in await room.events(run_id)][-2:] == ["run.failed", "late_evidence"]
 
 
+async def test_a_run_cancelled_between_claim_and_start_is_never_started(room: Room) -> None:
+    run_id = await room.launch_script("true")
+    async with store_of(room) as store:
+        await register(store)
+        claim = await claim_one(store, room, run_id)
+        await room.call("select cancel_run(%s)", run_id)
+        assert (await store.heartbeat([(claim.run_id, claim.claim_token)]))[0].verdict == "cancel"
+        assert [await store.start_run(claim) for _ in range(2)] == ["cancel", "cancel"]
+        for _ in range(2):
+            assert (await store.finish_run(claim, "cancelled", "cancelled_by_person", None, None)).verdict == "ok"
+    run = await room.run(run_id)
+    assert (run["status"], run["started_at"]) == ("cancelled", None)
+
+
 async def test_a_worker_nobody_knows_is_told_to_register(room: Room) -> None:
     async with store_of(room) as store:
         with pytest.raises(WorkerNotFound):

@@ -1,0 +1,73 @@
+"""The launch form: errors at their fields from the form and from the database, and one run per form."""
+
+from playwright.async_api import Page, expect
+
+from opsroom.local.services import Service
+from tests.support.room import Room
+from tests.ui.conftest import operator_room
+from tests.ui.test_board import create_session
+
+
+async def open_form(page: Page, session: str, template: str, lane: str = "A") -> None:
+    await page.goto(f"/sessions/{session}/launch?template={template}&lane={lane}")
+    await expect(page.get_by_role("form", name="Launch")).to_be_visible()
+
+
+async def test_errors_show_at_their_fields_as_one_types_and_on_launching(page: Page, sleeper: str) -> None:
+    await open_form(page, await create_session(page, "Mistakes"), sleeper)
+    seconds, word = page.get_by_label("Seconds"), page.get_by_label("Word")
+    await seconds.fill("many")
+    await expect(page.locator("[id='param.seconds-error']")).to_contain_text("integer")
+    await expect(seconds).to_have_attribute("aria-invalid", "true")
+    await seconds.fill("9999")
+    await expect(page.locator("[id='param.seconds-error']")).to_contain_text("600")
+    await word.fill("NOT LOWER")
+    await word.blur()
+    await expect(page.locator("[id='param.word-error']")).to_be_visible()
+    await page.get_by_role("button", name="Launch").click()
+    await expect(page.get_by_text("2 fields need to be corrected.")).to_be_visible()
+    await seconds.fill("5")
+    await expect(page.locator("[id='param.seconds-error']")).to_have_count(0)
+    await expect(seconds).to_have_value("5")
+    await page.get_by_label("Priority").fill("5000")
+    await word.fill("fine")
+    await page.get_by_role("button", name="Launch").click()
+    await expect(page.locator("#priority-error")).to_contain_text("-100 to 100")
+
+
+async def test_a_double_click_launches_once(page: Page, room: Room, sleeper: str, worker: Service) -> None:
+    session = await create_session(page, "Once")
+    await open_form(page, session, sleeper, "D")
+    await page.get_by_label("Seconds").fill("1")
+    await page.get_by_label("Title").fill("Only one of me")
+    await page.get_by_role("button", name="Launch").dblclick()
+    await page.wait_for_url(f"**/sessions/{session}")
+    lane = page.get_by_role("region", name="Lane D")
+    await expect(lane).to_contain_text("Only one of me")
+    await expect(lane).to_contain_text("Succeeded")
+    async with operator_room(room) as control_plane:
+        board = await control_plane.read_board(session)
+    assert [card.title for card in board.lane("D").finished] == ["Only one of me"]
+    assert board.lane("D").finished[0].params == {"seconds": 1, "mode": "quiet", "exit": 0}
+
+
+async def test_what_only_the_database_refuses_is_said_on_the_form(page: Page, room: Room, sleeper: str) -> None:
+    session = await create_session(page, "Closed meanwhile")
+    await open_form(page, session, sleeper)
+    async with operator_room(room) as control_plane:
+        await control_plane.archive_session(session)
+    await page.get_by_role("button", name="Launch").click()
+    await expect(page.get_by_role("form", name="Launch").get_by_role("alert")).to_contain_text("archived")
+    await expect(page.get_by_role("button", name="Launch")).to_be_enabled()
+
+
+async def test_the_template_is_found_by_a_word_and_picked_by_keyboard(page: Page) -> None:
+    session = await create_session(page, "Keyboard")
+    await page.goto(f"/sessions/{session}/launch")
+    await expect(page.get_by_role("heading", name="Pick a template")).to_be_visible()
+    await page.get_by_role("searchbox", name="Search templates").fill("snapshot")
+    await expect(page.get_by_role("navigation", name="Templates").get_by_role("link")).to_have_count(1)
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_label("Connection")).to_have_value("EMBEDDED_DATABASE")
+    await expect(page.get_by_text("This changes things.")).to_be_visible()

@@ -1,0 +1,148 @@
+"""The pictures in `docs/screenshots/`, made from real runs: dark and light, 1280 and 390 pixels wide.
+
+They are written only when OPSROOM_SCREENSHOTS is set, as they differ with every run; the pages are checked in any
+case: nothing may be wider than the screen.
+"""
+
+import asyncio
+import datetime as dt
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from opsroom.control_plane.client import ControlPlane
+from opsroom.local.paths import REPOSITORY
+from opsroom.local.services import Service
+from tests.support.room import Room, enter, visitor
+from tests.ui.conftest import operator_room
+
+FOLDER = REPOSITORY / "docs" / "screenshots"
+LOOKS = [(dark, width) for dark in (True, False) for width in (1280, 390)]
+
+
+@dataclass
+class Scene:
+    """Sessions with runs in every state."""
+
+    full: str
+    empty: str
+    running: str
+    failed: str
+
+
+@pytest.fixture(scope="module")
+async def scene(room: Room, worker: Service, sleeper: str) -> AsyncIterator[Scene]:
+    async with operator_room(room) as plane:
+        empty = await plane.create_session("Certificates, December", "Every public endpoint has a month to go.")
+        quiet = await plane.create_session("Spec Kit of this repository", "The four files hold together.")
+        await plane.create_run(quiet.id, "spec-kit-validate", {}, lane="A")
+        full = await plane.create_session(
+            "Upgrade staging to Odoo 19",
+            "Snapshot the database, upgrade module by module, prove the gates. Stop at the first gate that fails.",
+        )
+        failed = await _fill(plane, full.id, sleeper)
+        running = await plane.create_run(full.id, sleeper, {"seconds": 600}, lane="A", title="Upgrade module stock")
+        await plane.create_run(
+            full.id, sleeper, {"seconds": 600, "mode": "loud"}, lane="B", title="Rebuild the search index"
+        )
+        tomorrow = dt.datetime.now(dt.UTC) + dt.timedelta(hours=9)
+        for title, priority in (
+            ("Prove the module gates", 20),
+            ("Upgrade module account", 10),
+            ("Upgrade module mrp", 0),
+        ):
+            await plane.create_run(full.id, sleeper, {"seconds": 3}, lane="A", title=title, priority=priority)
+        await plane.create_run(full.id, sleeper, {"seconds": 3}, lane="C", title="Send the report", not_before=tomorrow)
+        await _until_running(plane, full.id, running.id)
+        yield Scene(full.id, empty.id, running.id, failed)
+        for run in (card for lane in (await plane.read_board(full.id)).lanes for card in (*lane.active, *lane.queue)):
+            await plane.cancel_run(run.id)
+
+
+async def _fill(plane: ControlPlane, session: str, sleeper: str) -> str:
+    """Finished runs: some succeeded, one failed, one cancelled."""
+    runs = [
+        await plane.create_run(session, "spec-kit-validate", {}, lane="C", title="Validate the Spec Kit"),
+        await plane.create_run(session, sleeper, {"seconds": 1}, lane="A", title="Upgrade module base"),
+        await plane.create_run(session, sleeper, {"seconds": 2}, lane="B", title="Snapshot odoo_staging"),
+        await plane.create_run(session, sleeper, {"seconds": 1, "exit": 3}, lane="D", title="Upgrade module sale"),
+    ]
+    cancelled = await plane.create_run(session, sleeper, {}, lane="D", title="Warm the caches")
+    await plane.cancel_run(cancelled.id, "Not needed")
+    async with asyncio.timeout(60):
+        for run in runs:
+            while (await plane.read_run(run.id)).run.is_live:
+                await asyncio.sleep(0.2)
+    return runs[-1].id
+
+
+async def _until_running(plane: ControlPlane, session: str, run: str) -> None:
+    async with asyncio.timeout(30):
+        while (detail := await plane.read_run(run)).run.status != "running" or detail.last_seq < 6:
+            await asyncio.sleep(0.2)
+
+
+async def fits(page: Page) -> None:
+    """Nothing makes the page scroll sideways."""
+    assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), page.url
+
+
+async def picture(page: Page, name: str, dark: bool, width: int) -> None:
+    await fits(page)
+    if os.environ.get("OPSROOM_SCREENSHOTS"):
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        path: Path = FOLDER / f"{name}-{'dark' if dark else 'light'}-{width}.png"
+        await page.screenshot(path=path, full_page=width == 390, animations="disabled")
+
+
+@pytest.mark.parametrize(("dark", "width"), LOOKS)
+async def test_sign_in(room: Room, chromium: Browser, dark: bool, width: int) -> None:
+    async with visitor(chromium, room, dark=dark, width=width) as context:
+        page = await context.new_page()
+        await page.goto("/sign-in?reason=refused")
+        await expect(page.get_by_role("button", name="Continue as local operator")).to_be_visible()
+        await picture(page, "sign-in", dark, width)
+
+
+@pytest.mark.parametrize(("dark", "width"), LOOKS)
+async def test_boards(room: Room, chromium: Browser, scene: Scene, dark: bool, width: int) -> None:
+    async with visitor(chromium, room, dark=dark, width=width) as context:
+        page = await context.new_page()
+        await enter(page)
+        await page.goto(f"/sessions/{scene.empty}")
+        await expect(page.get_by_role("heading", level=1, name="Certificates")).to_be_visible()
+        await expect(page.locator("[data-feed=live]")).to_be_visible()
+        await picture(page, "board-empty", dark, width)
+        await page.goto(f"/sessions/{scene.full}")
+        await expect(page.locator(f"[data-run='{scene.running}'] .beat[data-state=succeeded]")).to_be_visible()
+        await expect(page.locator("[data-feed=live]")).to_be_visible()
+        await picture(page, "board", dark, width)
+
+
+@pytest.mark.parametrize(("dark", "width"), LOOKS)
+async def test_launch_form_with_errors(room: Room, chromium: Browser, scene: Scene, dark: bool, width: int) -> None:
+    async with visitor(chromium, room, dark=dark, width=width) as context:
+        page = await context.new_page()
+        await enter(page)
+        await page.goto(f"/sessions/{scene.full}/launch?template=test-sleeper&lane=C")
+        await page.get_by_label("Seconds").fill("9000")
+        await page.get_by_label("Word").fill("NOT LOWER CASE")
+        await page.get_by_role("button", name="Launch").click()
+        await expect(page.get_by_text("2 fields need to be corrected.")).to_be_visible()
+        await picture(page, "launch-errors", dark, width)
+
+
+@pytest.mark.parametrize(("dark", "width"), LOOKS)
+async def test_runs(room: Room, chromium: Browser, scene: Scene, dark: bool, width: int) -> None:
+    async with visitor(chromium, room, dark=dark, width=width) as context:
+        page = await context.new_page()
+        await enter(page)
+        for name, run in (("run", scene.running), ("run-failed", scene.failed)):
+            await page.goto(f"/runs/{run}")
+            await expect(page.get_by_role("log").locator(".log-line").first).to_be_visible()
+            await expect(page.locator("[data-feed=live]")).to_be_visible()
+            await picture(page, name, dark, width)

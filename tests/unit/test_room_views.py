@@ -1,0 +1,167 @@
+"""Params as a form and back, durations, log lines, safe previews."""
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from opsroom.control_plane.models import Card, RunEvent
+from opsroom.domain.errors import FieldError
+from opsroom.room.log_stream import lines
+from opsroom.room.params_form import by_field, check, fields, typed
+from opsroom.room.present import run_view, span
+from opsroom.room.present_run import artifact_view, phases, size
+from opsroom.room.preview import as_html
+
+AT = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["name", "count"],
+    "properties": {
+        "name": {"type": "string", "minLength": 2},
+        "count": {"type": "integer", "minimum": 1, "default": 3},
+        "share": {"type": "number"},
+        "sure": {"type": "boolean", "default": True},
+        "mode": {"enum": ["a", 2, True]},
+        "tables": {"type": "array", "items": {"type": "string", "pattern": "^[a-z]+$"}},
+        "ports": {"type": "array", "items": {"type": "integer"}},
+        "when": {"type": "string", "format": "date-time"},
+        "secret": {"type": "string", "format": "secret-ref"},
+        "text": {"type": "string", "format": "multiline"},
+        "extra": {"type": "object", "properties": {"k": {"type": "integer"}}},
+    },
+}
+
+
+def form(**texts: Any) -> dict[str, Any]:
+    return {f"param.{name}": text for name, text in texts.items()}
+
+
+def test_every_type_gets_its_control_and_its_default() -> None:
+    shown = {item.name: item for item in fields(SCHEMA, {"tables": ["b", "c"]})}
+    kinds = {name: item.kind for name, item in shown.items()}
+    assert kinds == {
+        "name": "text", "count": "integer", "share": "number", "sure": "boolean", "mode": "enum", "tables": "list",
+        "ports": "list", "when": "datetime", "secret": "secret", "text": "multiline", "extra": "json",
+    }  # fmt: skip
+    assert (shown["count"].value, shown["sure"].value, shown["tables"].value) == ("3", "true", "b\nc")
+    assert shown["mode"].options == ["a", "2", "true"]
+    assert shown["name"].required
+    assert not shown["share"].required
+
+
+def test_texts_become_typed_params() -> None:
+    params = typed(
+        SCHEMA,
+        form(
+            name=" ada ", count="7", share="0,5", sure="on", mode="2", tables="a\n\n b ", ports="80\n443",
+            when="2026-11-24T10:00", secret="DB", text=" as is\n", extra='{"k": 1}',
+        ),
+    )  # fmt: skip
+    assert params == {
+        "name": "ada", "count": 7, "share": 0.5, "sure": True, "mode": 2, "tables": ["a", "b"], "ports": [80, 443],
+        "when": "2026-11-24T10:00:00Z", "secret": "DB", "text": " as is\n", "extra": {"k": 1},
+    }  # fmt: skip
+    assert check(SCHEMA, params) == {}
+
+
+def test_an_unchecked_box_is_false_and_an_empty_field_is_absent() -> None:
+    assert typed(SCHEMA, form(name="", count=" ")) == {"sure": False}
+    assert set(check(SCHEMA, {"sure": False})) == {"name"}
+
+
+@pytest.mark.parametrize(
+    ("texts", "field"),
+    [
+        ({"name": "a"}, "name"),
+        ({"count": "many"}, "count"),
+        ({"count": "0"}, "count"),
+        ({"share": "half"}, "share"),
+        ({"mode": "b"}, "mode"),
+        ({"tables": "good\nBAD"}, "tables"),
+        ({"ports": "http"}, "ports"),
+        ({"when": "soon"}, "when"),
+        ({"secret": "not a name"}, "secret"),
+        ({"extra": "{"}, "extra"),
+        ({"extra": '{"k": "x"}'}, "extra"),
+        ({"name": "nul\x00"}, "name"),
+    ],
+)
+def test_a_mistake_is_told_at_its_field(texts: dict[str, str], field: str) -> None:
+    assert set(check(SCHEMA, typed(SCHEMA, form(**{"name": "ada", "count": "1", **texts})))) == {field}
+
+
+def test_an_error_inside_a_list_says_which_item() -> None:
+    found = by_field([FieldError(path="/tables/1", code="pattern", message="does not match")])
+    assert found == {"tables": "Item 2 does not match."}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.01, "0 s"), (0.44, "0.4 s"), (42, "42 s"), (187, "3 m 07 s"), (7500, "2 h 05 m")]
+)
+def test_durations_read_at_a_glance(seconds: float, text: str) -> None:
+    assert span(AT, AT + dt.timedelta(seconds=seconds)) == text
+
+
+def card(**values: Any) -> Card:
+    base = {
+        "id": "r", "session_id": "s", "lane": "A", "template_version_id": "v", "template_slug": "t", "template_version": 1,
+        "template_digest": "d", "title": "T", "params": {}, "status": "running", "queued_at": AT,
+    }  # fmt: skip
+    return Card.model_validate({**base, **values})
+
+
+def test_a_card_counts_the_step_at_work() -> None:
+    view = run_view(card(claimed_at=AT, started_at=AT, heartbeat_at=AT, steps_total=3, steps_done=1))
+    assert (view.steps, view.steps_label) == (["done", "now", "todo"], "2/3")
+    over = run_view(card(status="failed", reason="lost", finished_at=AT, steps_total=3, steps_done=1))
+    assert (over.steps, over.steps_label, over.reason) == (["done", "todo", "todo"], "1/3", "the worker vanished")
+    assert over.heartbeat_at == ""
+
+
+def test_phases_are_as_long_as_they_took() -> None:
+    later = AT + dt.timedelta(seconds=30)
+    found = phases(card(claimed_at=AT + dt.timedelta(seconds=10), started_at=later, status="running"))
+    assert [(item.name, item.took) for item in found] == [("Queued", "10 s"), ("Starting", "20 s"), ("Running", "")]
+
+
+def test_output_becomes_one_line_per_line() -> None:
+    events = [
+        RunEvent(run_id="r", seq=1, at=AT, type="step.started", step="a"),
+        RunEvent(run_id="r", seq=2, at=AT, type="output", step="a", message="x\n\ny\n", data={"stream": "stderr"}),
+        RunEvent(run_id="r", seq=3, at=AT, type="metric", message="1"),
+        RunEvent(run_id="r", seq=4, at=AT, type="step.finished", step="a", data={"status": "failed", "exit_code": 2}),
+    ]
+    assert [(line["k"], line["m"]) for line in lines(events)] == [
+        ("system", "Step started"), ("stderr", "x"), ("stderr", ""), ("stderr", "y"),
+        ("system", "Step failed with exit code 2"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<script>alert(1)</script>",
+        "[x](javascript:alert(1))",
+        '<img src=x onerror="alert(1)">',
+        "<a href='data:text/html,<script>'>x</a>",
+        "![x](https://tracker.example/pixel.png)",
+    ],
+)
+def test_markdown_cannot_run_or_call_home(text: str) -> None:
+    html = as_html("markdown", text)
+    for harmful in ("<script", 'href="javascript', "<img", 'href="data:'):
+        assert harmful not in html
+
+
+def test_json_is_laid_out_and_other_text_is_escaped() -> None:
+    assert as_html("json", '{"a":[1]}') == "<pre>{\n  &quot;a&quot;: [\n    1\n  ]\n}</pre>"
+    assert as_html("file", "<b>") == "<pre>&lt;b&gt;</pre>"
+
+
+def test_a_link_that_would_run_something_is_not_offered() -> None:
+    from opsroom.control_plane.models import Artifact
+
+    bad = Artifact(id="1", run_id="r", name="x", kind="link", url="javascript:alert(1)", created_at=AT)
+    assert artifact_view(bad).href == ""
+    assert [size(n) for n in (0, 999, 48_213_994, None)] == ["0 B", "999 B", "48.2 MB", ""]
