@@ -9,6 +9,7 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
+from opsroom.local.environment import passed_on
 from opsroom.local.errors import MissingTool, StackError
 from opsroom.local.paths import REPOSITORY
 
@@ -102,7 +103,8 @@ class Functions:
         return digest.hexdigest() + str(self.cache)
 
     def _deno_environment(self) -> dict[str, str]:
-        return {**passed_on(), "DENO_DIR": str(self.cache), "DENO_NO_UPDATE_CHECK": "1"}
+        own = {"DENO_DIR": str(self.cache), "DENO_NO_UPDATE_CHECK": "1", "DENO_TLS_CA_STORE": "system,mozilla"}
+        return {**own, **passed_on()}
 
 
 def deno() -> str:
