@@ -1,4 +1,4 @@
-"""The gateway of the test stack as its own process, which can be stopped and started again, and people of every role."""
+"""The gateway of the test stack with people of every role, and gateways of one's own that can be stopped."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Person:
 
 @dataclass
 class Gateway:
-    """The gateway process. Its port stays the same over restarts, as an operator's would."""
+    """A gateway. One with a port of its own can be started and stopped; the port stays the same, as an operator's would."""
 
     stack: Stack
     port: int = field(default_factory=free_port)
@@ -112,10 +112,6 @@ class Gateway:
 
 
 @pytest.fixture(scope="session")
-async def gateway(stack: Stack) -> AsyncIterator[Gateway]:
-    gateway = Gateway(stack)
-    try:
-        await gateway.start()
-        yield gateway
-    finally:
-        await gateway.stop()
+async def gateway(stack: Stack) -> Gateway:
+    """The stack's own gateway, which all tests share."""
+    return Gateway(stack, stack.ports.api)
