@@ -44,14 +44,14 @@ class Functions:
 
     @property
     def _marker(self) -> Path:
-        return self.folder / "functions.cached"
+        return self.cache / "functions.cached"
 
     def is_cached(self) -> bool:
         return self._marker.exists() and self._marker.read_text() == self._fingerprint()
 
     async def fetch(self) -> None:
         """Download what the functions import, once; afterwards everything runs offline."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.cache.mkdir(parents=True, exist_ok=True)
         paths = [str(path) for path in self.entrypoints().values()]
         process = await asyncio.create_subprocess_exec(
             deno(),
@@ -100,7 +100,7 @@ class Functions:
         for path in [ROUTER, *sorted(FUNCTIONS_FOLDER.glob("*/*"))]:
             if path.suffix in (".ts", ".json", ".lock"):
                 digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-        return digest.hexdigest() + str(self.cache)
+        return digest.hexdigest()
 
     def _deno_environment(self) -> dict[str, str]:
         own = {"DENO_DIR": str(self.cache), "DENO_NO_UPDATE_CHECK": "1", "DENO_TLS_CA_STORE": "system,mozilla"}

@@ -15,8 +15,8 @@ async def ensure(secrets: Secrets, ports: Ports) -> None:
     key = {"apikey": secrets.service_role_key, "Authorization": f"Bearer {secrets.service_role_key}"}
     try:
         async with httpx.AsyncClient(base_url=api_url(ports), headers=key, timeout=30) as client:
-            account = {"email": LOCAL_EMAIL, "password": secrets.operator, "email_confirm": True}
-            account["user_metadata"] = {"display_name": "Local operator"}  # type: ignore[assignment]
+            account: dict[str, object] = {"email": LOCAL_EMAIL, "password": secrets.operator, "email_confirm": True}
+            account["user_metadata"] = {"display_name": "Local operator"}
             made = await client.post("/auth/v1/admin/users", json=account)
             if made.is_error and made.json().get("error_code") != "email_exists":
                 raise _failed("making the local operator", made)

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
+# Larger logs are set aside at the next start; one older file is kept.
+_LOG_BYTES = 8 * 1024 * 1024
 
 
 def die_with_parent(sent: signal.Signals) -> Callable[[], None] | None:
@@ -42,6 +44,8 @@ async def spawn(
     death_signal: signal.Signals = signal.SIGTERM,
 ) -> asyncio.subprocess.Process:
     """Start `command` with its output in `log`, in a session of its own: a Ctrl-C reaches only the supervisor."""
+    if log.exists() and log.stat().st_size > _LOG_BYTES:
+        log.replace(log.with_suffix(".log.1"))
     with log.open("ab") as output:
         log.chmod(0o600)
         return await asyncio.create_subprocess_exec(

@@ -97,6 +97,12 @@ async def test_a_range_beyond_the_end_is_416(db: AsyncClient) -> None:
     assert failure.value.code == "PGRST103"
 
 
+async def test_an_answer_has_at_most_a_thousand_rows(db: AsyncClient, embedded_only: None) -> None:
+    """`api.max_rows` of supabase/config.toml; a project may be set otherwise."""
+    assert len((await db.rpc("contract_series", {"up_to": 1500}).execute()).data) == 1000  # type: ignore[arg-type]
+    assert len((await db.rpc("contract_series", {"up_to": 1500}).limit(5).execute()).data) == 5  # type: ignore[arg-type]
+
+
 async def test_aliases_casts_and_json_paths(db: AsyncClient) -> None:
     answer = (
         await db.table("contract_authors")

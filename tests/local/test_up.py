@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
+from pathlib import Path
 
 import httpx
 import psycopg
 
 from opsroom.local.environment import LOCAL_EMAIL
-from opsroom.local.paths import State
+from opsroom.local.paths import REPOSITORY, Ports, State
 from opsroom.local.postgres import dsn
 from opsroom.local.secrets import load_or_create
+from opsroom.local.ui import Ui
 from tests.local.launcher import Launcher, alive, until_gone
 
 
@@ -43,6 +46,28 @@ async def test_a_first_start_is_ready_for_work_and_a_stop_leaves_nothing_running
     assert await running.stop(signal.SIGINT) == 0
     assert not [pid for pid in children if alive(pid)]
     assert not state.run_file.exists()
+
+
+async def test_everything_ends_in_one_address_where_the_board_answers(launcher: Launcher) -> None:
+    kept = State(REPOSITORY / ".opsroom" / "tests")  # the build that the browser tests use as well
+    kept.create()
+    ui = Ui(kept, Ports())
+    if not ui.is_built():
+        await ui.build()
+    shutil.copytree(kept.ui, launcher.folder / "ui", ignore=shutil.ignore_patterns("node_modules"), symlinks=True)
+    running = await launcher.up("--backend", "embedded")
+    assert running.ready["ui_url"] == f"http://localhost:{launcher.ports['UI']}"
+    assert running.ready["seconds"] < 30
+    async with httpx.AsyncClient(follow_redirects=True) as client:
+        page = await client.get(running.ready["ui_url"])
+    assert page.status_code == 200 and "text/html" in page.headers["content-type"]
+    (server,) = [pid for pid, command in running.children().items() if "granian" in command]
+    environment = Path(f"/proc/{server}/environ").read_text()
+    secrets = load_or_create(launcher.folder / "secrets.json")
+    assert secrets.anon_key in environment
+    for secret in (secrets.service_role_key, secrets.jwt, secrets.postgres, secrets.worker, secrets.supabase_admin):
+        assert secret not in environment
+    assert await running.stop() == 0
 
 
 async def test_state_survives_a_restart_and_a_second_start_is_refused_meanwhile(launcher: Launcher) -> None:
@@ -131,6 +156,17 @@ async def test_an_interrupted_first_start_is_done_again(launcher: Launcher) -> N
     (launcher.folder / "secrets.new").write_text("{")
     running = await launcher.up("--no-ui", "--no-worker")
     assert running.ready["backend"] == "embedded"
+
+
+async def test_a_second_signal_waits_for_nobody(launcher: Launcher) -> None:
+    running = await launcher.up("--no-ui", "--no-worker")
+    children = list(running.children())
+    (gateway,) = [pid for pid, command in running.children().items() if "opsroom.local.gateway" in command]
+    os.kill(gateway, signal.SIGSTOP)  # deaf to SIGTERM: it would be waited for
+    running.process.send_signal(signal.SIGINT)
+    await running.next("note", "Stopping")
+    assert await running.stop(signal.SIGINT) == 0
+    assert not [pid for pid in children if alive(pid)]
 
 
 async def test_a_signal_during_the_start_stops_what_was_started(launcher: Launcher) -> None:

@@ -68,7 +68,8 @@ async def stack() -> AsyncIterator[Stack]:
         await bootstrap(postgres)
         await migrate(postgres.dsn("postgres"))
         edge = Functions(folder, DENO_CACHE)
-        await edge.fetch()
+        if not edge.is_cached():
+            await edge.fetch()
         url = f"http://{LOOPBACK}:{ports.api}"
         functions = services.functions(
             state,

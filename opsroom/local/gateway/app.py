@@ -83,7 +83,7 @@ def create_app(settings: Settings) -> Starlette:
     return Starlette(
         routes=[
             Route("/health", health, methods=["GET"]),
-            Mount("/rest/v1", routes=Rest(gatekeeper, database, catalog).routes()),
+            Mount("/rest/v1", routes=Rest(gatekeeper, database, catalog, settings.max_rows).routes()),
             Mount("/auth/v1", routes=Auth(gatekeeper, database, settings).routes()),
             Mount("/storage/v1", routes=[*buckets.routes(), *storage.routes()]),
             Mount("/realtime/v1", routes=Realtime(gatekeeper, database, hub).routes()),

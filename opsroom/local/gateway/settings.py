@@ -31,6 +31,7 @@ class Settings:
     functions_without_jwt: frozenset[str]
     allow_signup: bool
     min_password_length: int
+    max_rows: int | None
 
 
 def settings_for(state: State, secrets: Secrets, ports: Ports) -> Settings:
@@ -51,6 +52,7 @@ def settings_for(state: State, secrets: Secrets, ports: Ports) -> Settings:
         ),
         allow_signup=bool(auth.get("enable_signup", True)),
         min_password_length=int(auth.get("minimum_password_length", 6)),
+        max_rows=config.get("api", {}).get("max_rows"),
     )
 
 

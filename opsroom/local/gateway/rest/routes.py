@@ -17,6 +17,7 @@ from opsroom.local.gateway.errors import RestError, from_database
 from opsroom.local.gateway.identity import Caller, Gatekeeper
 from opsroom.local.gateway.rest import functions, statements
 from opsroom.local.gateway.rest.catalog import Catalog, Function, Relation, Schema
+from opsroom.local.gateway.rest.grammar import Node
 from opsroom.local.gateway.rest.render import not_found_relation
 from opsroom.local.gateway.rest.request import OBJECT_TYPE, Preferences, Query, parse_preferences, parse_query
 from opsroom.local.gateway.rest.statements import Payload, Statement
@@ -28,7 +29,8 @@ _HIDDEN_HEADERS = frozenset(("authorization", "apikey", "cookie"))
 
 
 class Rest:
-    def __init__(self, gatekeeper: Gatekeeper, database: Database, catalog: Catalog) -> None:
+    def __init__(self, gatekeeper: Gatekeeper, database: Database, catalog: Catalog, max_rows: int | None) -> None:
+        self._max_rows = max_rows
         self._gatekeeper = gatekeeper
         self._database = database
         self._catalog = catalog
@@ -36,20 +38,17 @@ class Rest:
     def routes(self) -> list[Route]:
         methods = ["GET", "HEAD", "POST", "PATCH", "DELETE"]
         return [
-            Route("/", self.root, methods=["GET"]),
             Route("/rpc/{name}", self.call, methods=["GET", "HEAD", "POST"]),
             Route("/{name}", self.table, methods=methods),
         ]
-
-    async def root(self, request: Request) -> Response:
-        self._gatekeeper.caller_of(request.headers, request.query_params)
-        return Response('{"swagger":"2.0","info":{"title":"opsroom embedded REST"}}', media_type=_JSON)
 
     async def table(self, request: Request) -> Response:
         caller = self._gatekeeper.caller_of(request.headers, request.query_params)
         name = request.path_params["name"]
         preferences = parse_preferences(request.headers)
         query = parse_query(name, _pairs(request), request.headers)
+        if request.method in _READ:
+            _cap(query.root, self._max_rows)
         schema, relation = await self._relation(name)
         statement = await self._statement(request, schema, relation, query, preferences)
         row = await self._run(request, caller, statement, read_only=request.method in _READ)
@@ -98,6 +97,7 @@ class Rest:
         assert function is not None
         preferences = parse_preferences(request.headers)
         query = parse_query(name, pairs, request.headers)
+        _cap(query.root, self._max_rows)
         statement = statements.call(schema, function, payload, query, preferences)
         row = await self._run(request, caller, statement, read_only=reading)
         return _called(request, row, query, function)
@@ -113,6 +113,14 @@ class Rest:
                 return row
         except psycopg.Error as error:
             raise from_database(error, anonymous=caller.role == "anon") from error
+
+
+def _cap(node: Node, max_rows: int | None) -> None:
+    """No table of an answer has more rows than `max_rows`, as `api.max_rows` of a project says."""
+    if max_rows is not None:
+        node.limit = max_rows if node.limit is None else min(node.limit, max_rows)
+        for child in node.children:
+            _cap(child, max_rows)
 
 
 def _pairs(request: Request) -> list[tuple[str, str]]:
