@@ -165,7 +165,8 @@ async def test_a_second_signal_waits_for_nobody(launcher: Launcher) -> None:
     os.kill(gateway, signal.SIGSTOP)  # deaf to SIGTERM: it would be waited for
     running.process.send_signal(signal.SIGINT)
     await running.next("note", "Stopping")
-    assert await running.stop(signal.SIGINT) == 0
+    async with asyncio.timeout(7):  # it would be waited for 10 s
+        assert await running.stop(signal.SIGINT) == 0
     assert not [pid for pid in children if alive(pid)]
 
 
