@@ -114,19 +114,19 @@ def queued_run(run: rx.Var[RunView], allowed: rx.Var[bool], on_cancel: CancelHan
         nav_link(
             rx.el.span(run.place, class_name="queue-place"),
             rx.el.span(run.title, class_name="run-row-title cut"),
-            rx.cond(
-                run.priority != 0,
-                rx.el.span(
-                    rx.cond(run.priority > 0, f"+{run.priority}", run.priority),
-                    class_name="tag num",
-                    title=f"Priority {run.priority}",
-                ),
-                rx.el.span(),
-            ),
+            rx.el.span(),
             rx.el.span(
                 rx.el.span(run.template, class_name="cut"),
                 rx.cond(
                     run.not_before, ago(at=run.not_before, prefix="since "), ago(at=run.queued_at, prefix="waits ")
+                ),
+                rx.cond(
+                    run.priority != 0,
+                    rx.el.span(
+                        rx.cond(run.priority > 0, f"+{run.priority}", run.priority),
+                        class_name="tag num",
+                        title=f"Priority {run.priority}",
+                    ),
                 ),
                 class_name="run-row-meta",
             ),
@@ -206,7 +206,7 @@ def lane(
                 lambda run: rx.fragment(active_run(run=run, allowed=allowed, on_cancel=on_cancel), key=run.id),
             ),
             rx.el.div(
-                rx.cond(card.queued > 0, "Waiting for a worker.", "Nothing runs here."),
+                card.idle,
                 rx.cond(
                     allowed & (card.queued == 0),
                     nav_link(

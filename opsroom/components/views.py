@@ -62,6 +62,7 @@ class LaneCard:
     active: list[RunView] = field(default_factory=list)
     queue: list[RunView] = field(default_factory=list)
     finished: list[RunView] = field(default_factory=list)
+    idle: str = "Nothing runs here."
     queued: int = 0
     unshown: int = 0
 

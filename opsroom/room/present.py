@@ -99,9 +99,18 @@ def lane_card(lane: LaneView) -> LaneCard:
         active=[run_view(card) for card in lane.active],
         queue=[run_view(card, place) for place, card in enumerate(lane.queue, 1)],
         finished=[run_view(card) for card in lane.finished],
+        idle=_idle(lane),
         queued=waiting,
         unshown=max(0, waiting - len(lane.queue)),
     )
+
+
+def _idle(lane: LaneView) -> str:
+    if not lane.queued:
+        return "Nothing runs here."
+    now = dt.datetime.now(dt.UTC)
+    due = lane.queued > len(lane.queue) or any(not card.not_before or card.not_before <= now for card in lane.queue)
+    return "Waiting for a worker." if due else "Waiting for its time."
 
 
 def _lane_word(lane: LaneView) -> str:

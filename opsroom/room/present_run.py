@@ -20,7 +20,7 @@ def run_values(detail: RunDetail) -> dict[str, Any]:
     return {
         "run": run_view(run),
         "session": run.session_id,
-        "phases": phases(run),
+        "phases": phases(run, detail.read_at),
         "steps": [step_view(step) for step in detail.steps],
         "artifacts": [artifact_view(item) for item in detail.artifacts],
         "attempts": [attempt_view(item, run.id) for item in detail.attempts] if len(detail.attempts) > 1 else [],
@@ -29,7 +29,7 @@ def run_values(detail: RunDetail) -> dict[str, Any]:
     }
 
 
-def phases(run: Card) -> list[PhaseView]:
+def phases(run: Card, now: dt.datetime | None) -> list[PhaseView]:
     """The states a run went through, each as long as it took; the last one lasts while the run is live."""
     marks: list[tuple[str, str, dt.datetime]] = [("Queued", "queued", run.queued_at)]
     if run.claimed_at:
@@ -37,10 +37,10 @@ def phases(run: Card) -> list[PhaseView]:
     if run.started_at:
         marks.append(("Running", "running", run.started_at))
     ends = [mark[2] for mark in marks[1:]] + [run.finished_at]
-    lengths = [(end - at).total_seconds() if end else 0.0 for (_, _, at), end in zip(marks, ends, strict=True)]
+    lengths = [((end or now or at) - at).total_seconds() for (_, _, at), end in zip(marks, ends, strict=True)]
     whole = sum(lengths) or 1.0
     return [
-        PhaseView(name, state, iso(at), span(at, end), round(max(0.04, length / whole) if end else 1.0, 3))
+        PhaseView(name, state, iso(at), span(at, end), round(max(0.04, length / whole), 2))
         for (name, state, at), end, length in zip(marks, ends, lengths, strict=True)
     ]
 

@@ -19,6 +19,7 @@ from opsroom.local.paths import REPOSITORY, Ports, State, free_port
 from opsroom.local.services import Service
 from opsroom.local.ui import Ui
 from tests.support.gateway import Gateway
+from tests.support.stack import Stack
 
 FLAGS = [
     "--no-sandbox",
@@ -64,8 +65,13 @@ async def _built(ports: Ports, own: Path) -> Ui:
 
 
 @pytest.fixture(scope="session")
-async def room(gateway: Gateway) -> AsyncIterator[Room]:
-    """The board with the local operator's one-click sign-in. Built once for a state of the sources."""
+async def room(stack: Stack) -> AsyncIterator[Room]:
+    """The board with the local operator's one-click sign-in, built once for a state of the sources.
+
+    It has a gateway of its own, which its tests may take away from it.
+    """
+    gateway = Gateway(stack)
+    await gateway.start()
     ports = Ports(ui=free_port(), api=gateway.port, database=gateway.stack.postgres.port, worker=free_port())
     secrets = gateway.stack.secrets
     await operator.ensure(secrets, ports)
@@ -86,6 +92,7 @@ async def room(gateway: Gateway) -> AsyncIterator[Room]:
         yield room
     finally:
         await room.stop()
+        await gateway.stop()
         shutil.rmtree(own, ignore_errors=True)
 
 

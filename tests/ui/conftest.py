@@ -9,39 +9,53 @@ from opsroom.control_plane.auth import Auth, Credentials
 from opsroom.control_plane.client import ControlPlane
 from opsroom.control_plane.rest import open_http
 from opsroom.local.environment import LOCAL_EMAIL
-from tests.support.gateway import gateway
 from tests.support.room import Room, chromium, page, room, worker
 
-__all__ = ["chromium", "gateway", "page", "room", "worker"]
+__all__ = ["chromium", "page", "room", "worker"]
 
-SLEEPER = {
-    "slug": "test-sleeper",
-    "title": "Sleep",
-    "description": "Writes a line a second for a while.",
-    "risk": "info",
+MODULE_UPGRADE = {
+    "slug": "module-upgrade",
+    "title": "Upgrade a module",
+    "description": "Loads the data files of a module, one a second, and writes down how it went.",
+    "risk": "warn",
     "params": {
         "type": "object",
         "properties": {
-            "seconds": {"type": "integer", "title": "Seconds", "minimum": 1, "maximum": 600, "default": 120},
-            "word": {"type": "string", "title": "Word", "pattern": "^[a-z]+$", "maxLength": 12},
-            "mode": {"type": "string", "title": "Mode", "enum": ["quiet", "loud"], "default": "quiet"},
+            "seconds": {"type": "integer", "title": "Data files", "minimum": 1, "maximum": 600, "default": 120},
+            "module": {"type": "string", "title": "Module", "pattern": "^[a-z]+$", "maxLength": 12},
+            "mode": {"type": "string", "title": "Mode", "enum": ["update", "reinstall"], "default": "update"},
             "exit": {"type": "integer", "title": "Exit code", "default": 0},
         },
     },
     "steps": [
         {
-            "id": "sleep",
-            "title": "Sleep for a while",
+            "id": "check",
+            "title": "Check the ground",
             "kind": "shell",
+            "with": {"script": 'echo "17 modules installed"'},
+        },
+        {
+            "id": "upgrade",
+            "title": "Load the data files",
+            "kind": "shell",
+            "needs": ["check"],
             "with": {
-                "script": 'echo "going to sleep"; echo "a warning" >&2; for i in $(seq "$PARAM_SECONDS"); do '
-                'sleep 1; echo "slept $i"; done; printf "# Slept\\n\\n<script>alert(1)</script> **well**\\n" > report.md; '
+                "script": 'echo "loading"; echo "a deprecated field" >&2; for i in $(seq "$PARAM_SECONDS"); do sleep 1; '
+                'echo "file $i loaded"; done; printf "# Upgraded\\n\\n<script>alert(1)</script> **well**\\n" > report.md; '
                 'exit "$PARAM_EXIT"'
             },
             "artifacts": [{"path": "report.md", "kind": "markdown", "required": False}],
-        }
+        },
+        {
+            "id": "prove",
+            "title": "Prove the gate",
+            "kind": "shell",
+            "needs": ["upgrade"],
+            "with": {"script": 'echo "gate holds"'},
+        },
     ],
 }
+"""A runbook that takes as many seconds as it is told, and ends as it is told."""
 
 
 @asynccontextmanager
@@ -55,11 +69,11 @@ async def operator_room(room: Room) -> AsyncIterator[ControlPlane]:
 
 
 @pytest.fixture(scope="session")
-async def sleeper(room: Room) -> str:
+async def upgrade(room: Room) -> str:
     """A template that takes as long as it is told."""
     async with operator_room(room) as control_plane:
-        await control_plane.save_template(SLEEPER)  # pyright: ignore[reportArgumentType] - plain JSON
-    return str(SLEEPER["slug"])
+        await control_plane.save_template(MODULE_UPGRADE)  # pyright: ignore[reportArgumentType] - plain JSON
+    return str(MODULE_UPGRADE["slug"])
 
 
 @pytest.fixture(scope="session")

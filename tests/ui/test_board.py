@@ -43,18 +43,18 @@ async def test_a_run_launched_in_the_browser_succeeds_in_front_of_one(page: Page
 
 
 async def test_a_change_shows_in_two_tabs_and_cancel_asks_first(
-    page: Page, room: Room, worker: Service, sleeper: str
+    page: Page, room: Room, worker: Service, upgrade: str
 ) -> None:
     session = await create_session(page, "Two tabs")
     other = await page.context.new_page()
     await other.goto(f"/sessions/{session}")
     await expect(other.get_by_role("region", name="Lane C")).to_contain_text("Idle")
     async with operator_room(room) as control_plane:
-        run = await control_plane.create_run(session, sleeper, {}, lane="C", title="Sleep on it")
+        run = await control_plane.create_run(session, upgrade, {}, lane="C", title="Upgrade module stock")
     for tab in (page, other):
         card = tab.locator(f"[data-run='{run.id}']")
         await expect(card).to_contain_text("Running")
-        await expect(card).to_contain_text("Sleep for a while")
+        await expect(card).to_contain_text("Load the data files")
         await expect(card.locator(".beat")).to_have_attribute("data-state", "succeeded")
     await other.locator(f"[data-run='{run.id}']").get_by_role("button", name="Cancel").click()
     dialog = other.get_by_role("dialog", name="Cancel this run?")

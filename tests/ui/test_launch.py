@@ -13,32 +13,32 @@ async def open_form(page: Page, session: str, template: str, lane: str = "A") ->
     await expect(page.get_by_role("form", name="Launch")).to_be_visible()
 
 
-async def test_errors_show_at_their_fields_as_one_types_and_on_launching(page: Page, sleeper: str) -> None:
-    await open_form(page, await create_session(page, "Mistakes"), sleeper)
-    seconds, word = page.get_by_label("Seconds"), page.get_by_label("Word")
-    await seconds.fill("many")
+async def test_errors_show_at_their_fields_as_one_types_and_on_launching(page: Page, upgrade: str) -> None:
+    await open_form(page, await create_session(page, "Mistakes"), upgrade)
+    files, module = page.get_by_label("Data files"), page.get_by_label("Module")
+    await files.fill("many")
     await expect(page.locator("[id='param.seconds-error']")).to_contain_text("integer")
-    await expect(seconds).to_have_attribute("aria-invalid", "true")
-    await seconds.fill("9999")
+    await expect(files).to_have_attribute("aria-invalid", "true")
+    await files.fill("9999")
     await expect(page.locator("[id='param.seconds-error']")).to_contain_text("600")
-    await word.fill("NOT LOWER")
-    await word.blur()
-    await expect(page.locator("[id='param.word-error']")).to_be_visible()
+    await module.fill("NOT LOWER")
+    await module.blur()
+    await expect(page.locator("[id='param.module-error']")).to_be_visible()
     await page.get_by_role("button", name="Launch").click()
     await expect(page.get_by_text("2 fields need to be corrected.")).to_be_visible()
-    await seconds.fill("5")
+    await files.fill("5")
     await expect(page.locator("[id='param.seconds-error']")).to_have_count(0)
-    await expect(seconds).to_have_value("5")
+    await expect(files).to_have_value("5")
     await page.get_by_label("Priority").fill("5000")
-    await word.fill("fine")
+    await module.fill("fine")
     await page.get_by_role("button", name="Launch").click()
     await expect(page.locator("#priority-error")).to_contain_text("-100 to 100")
 
 
-async def test_a_double_click_launches_once(page: Page, room: Room, sleeper: str, worker: Service) -> None:
+async def test_a_double_click_launches_once(page: Page, room: Room, upgrade: str, worker: Service) -> None:
     session = await create_session(page, "Once")
-    await open_form(page, session, sleeper, "D")
-    await page.get_by_label("Seconds").fill("1")
+    await open_form(page, session, upgrade, "D")
+    await page.get_by_label("Data files").fill("1")
     await page.get_by_label("Title").fill("Only one of me")
     await page.get_by_role("button", name="Launch").dblclick()
     await page.wait_for_url(f"**/sessions/{session}")
@@ -48,12 +48,12 @@ async def test_a_double_click_launches_once(page: Page, room: Room, sleeper: str
     async with operator_room(room) as control_plane:
         board = await control_plane.read_board(session)
     assert [card.title for card in board.lane("D").finished] == ["Only one of me"]
-    assert board.lane("D").finished[0].params == {"seconds": 1, "mode": "quiet", "exit": 0}
+    assert board.lane("D").finished[0].params == {"seconds": 1, "mode": "update", "exit": 0}
 
 
-async def test_what_only_the_database_refuses_is_said_on_the_form(page: Page, room: Room, sleeper: str) -> None:
+async def test_what_only_the_database_refuses_is_said_on_the_form(page: Page, room: Room, upgrade: str) -> None:
     session = await create_session(page, "Closed meanwhile")
-    await open_form(page, session, sleeper)
+    await open_form(page, session, upgrade)
     async with operator_room(room) as control_plane:
         await control_plane.archive_session(session)
     await page.get_by_role("button", name="Launch").click()

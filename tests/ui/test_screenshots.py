@@ -35,7 +35,7 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-async def scene(room: Room, worker: Service, sleeper: str) -> AsyncIterator[Scene]:
+async def scene(room: Room, worker: Service, upgrade: str) -> AsyncIterator[Scene]:
     async with operator_room(room) as plane:
         empty = await plane.create_session("Certificates, December", "Every public endpoint has a month to go.")
         quiet = await plane.create_session("Spec Kit of this repository", "The four files hold together.")
@@ -44,10 +44,10 @@ async def scene(room: Room, worker: Service, sleeper: str) -> AsyncIterator[Scen
             "Upgrade staging to Odoo 19",
             "Snapshot the database, upgrade module by module, prove the gates. Stop at the first gate that fails.",
         )
-        failed = await _fill(plane, full.id, sleeper)
-        running = await plane.create_run(full.id, sleeper, {"seconds": 600}, lane="A", title="Upgrade module stock")
+        failed = await _fill(plane, full.id, upgrade)
+        running = await plane.create_run(full.id, upgrade, {"seconds": 600}, lane="A", title="Upgrade module stock")
         await plane.create_run(
-            full.id, sleeper, {"seconds": 600, "mode": "loud"}, lane="B", title="Rebuild the search index"
+            full.id, upgrade, {"seconds": 600, "mode": "reinstall"}, lane="B", title="Rebuild the search index"
         )
         tomorrow = dt.datetime.now(dt.UTC) + dt.timedelta(hours=9)
         for title, priority in (
@@ -55,23 +55,23 @@ async def scene(room: Room, worker: Service, sleeper: str) -> AsyncIterator[Scen
             ("Upgrade module account", 10),
             ("Upgrade module mrp", 0),
         ):
-            await plane.create_run(full.id, sleeper, {"seconds": 3}, lane="A", title=title, priority=priority)
-        await plane.create_run(full.id, sleeper, {"seconds": 3}, lane="C", title="Send the report", not_before=tomorrow)
+            await plane.create_run(full.id, upgrade, {"seconds": 3}, lane="A", title=title, priority=priority)
+        await plane.create_run(full.id, upgrade, {"seconds": 3}, lane="C", title="Send the report", not_before=tomorrow)
         await _until_running(plane, full.id, running.id)
         yield Scene(full.id, empty.id, running.id, failed)
         for run in (card for lane in (await plane.read_board(full.id)).lanes for card in (*lane.active, *lane.queue)):
             await plane.cancel_run(run.id)
 
 
-async def _fill(plane: ControlPlane, session: str, sleeper: str) -> str:
+async def _fill(plane: ControlPlane, session: str, upgrade: str) -> str:
     """Finished runs: some succeeded, one failed, one cancelled."""
     runs = [
         await plane.create_run(session, "spec-kit-validate", {}, lane="C", title="Validate the Spec Kit"),
-        await plane.create_run(session, sleeper, {"seconds": 1}, lane="A", title="Upgrade module base"),
-        await plane.create_run(session, sleeper, {"seconds": 2}, lane="B", title="Snapshot odoo_staging"),
-        await plane.create_run(session, sleeper, {"seconds": 1, "exit": 3}, lane="D", title="Upgrade module sale"),
+        await plane.create_run(session, upgrade, {"seconds": 1}, lane="A", title="Upgrade module base"),
+        await plane.create_run(session, upgrade, {"seconds": 2}, lane="B", title="Snapshot odoo_staging"),
+        await plane.create_run(session, upgrade, {"seconds": 1, "exit": 3}, lane="D", title="Upgrade module sale"),
     ]
-    cancelled = await plane.create_run(session, sleeper, {}, lane="D", title="Warm the caches")
+    cancelled = await plane.create_run(session, upgrade, {}, lane="D", title="Warm the caches")
     await plane.cancel_run(cancelled.id, "Not needed")
     async with asyncio.timeout(60):
         for run in runs:
@@ -128,9 +128,9 @@ async def test_launch_form_with_errors(room: Room, chromium: Browser, scene: Sce
     async with visitor(chromium, room, dark=dark, width=width) as context:
         page = await context.new_page()
         await enter(page)
-        await page.goto(f"/sessions/{scene.full}/launch?template=test-sleeper&lane=C")
-        await page.get_by_label("Seconds").fill("9000")
-        await page.get_by_label("Word").fill("NOT LOWER CASE")
+        await page.goto(f"/sessions/{scene.full}/launch?template=module-upgrade&lane=C")
+        await page.get_by_label("Data files").fill("9000")
+        await page.get_by_label("Module").fill("NOT LOWER CASE")
         await page.get_by_role("button", name="Launch").click()
         await expect(page.get_by_text("2 fields need to be corrected.")).to_be_visible()
         await picture(page, "launch-errors", dark, width)

@@ -121,7 +121,7 @@ def test_a_card_counts_the_step_at_work() -> None:
 
 def test_phases_are_as_long_as_they_took() -> None:
     later = AT + dt.timedelta(seconds=30)
-    found = phases(card(claimed_at=AT + dt.timedelta(seconds=10), started_at=later, status="running"))
+    found = phases(card(claimed_at=AT + dt.timedelta(seconds=10), started_at=later, status="running"), later)
     assert [(item.name, item.took) for item in found] == [("Queued", "10 s"), ("Starting", "20 s"), ("Running", "")]
 
 
