@@ -44,6 +44,7 @@ class RunState(rx.State):
     run: rx.Field[RunView] = rx.field(default_factory=RunView)
     session: rx.Field[str] = rx.field("")
     phases: rx.Field[list[PhaseView]] = rx.field(default_factory=list)
+    steps_note: rx.Field[str] = rx.field("")
     steps: rx.Field[list[StepView]] = rx.field(default_factory=list)
     artifacts: rx.Field[list[ArtifactView]] = rx.field(default_factory=list)
     attempts: rx.Field[list[AttemptView]] = rx.field(default_factory=list)
@@ -161,7 +162,7 @@ def _ready() -> rx.Component:
                 box(
                     "Steps",
                     rx.el.ol(rx.foreach(RunState.steps, step_row)),
-                    aside=rx.el.span(run.steps_label, class_name="faint num"),
+                    aside=rx.el.span(RunState.steps_note, class_name="faint num"),
                 ),
                 box(
                     "Artifacts",

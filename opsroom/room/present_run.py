@@ -21,12 +21,21 @@ def run_values(detail: RunDetail) -> dict[str, Any]:
         "run": run_view(run),
         "session": run.session_id,
         "phases": phases(run, detail.read_at),
+        "steps_note": steps_note(detail),
         "steps": [step_view(step) for step in detail.steps],
         "artifacts": [artifact_view(item) for item in detail.artifacts],
         "attempts": [attempt_view(item, run.id) for item in detail.attempts] if len(detail.attempts) > 1 else [],
         "params": json.dumps(dict(run.params), indent=2, ensure_ascii=False) if run.params else "",
         "facts": facts(run),
     }
+
+
+def steps_note(detail: RunDetail) -> str:
+    """How far the steps are: done of all while the run is live, afterwards how many succeeded."""
+    run, steps = detail.run, detail.steps
+    if run.is_live:
+        return f"{run.steps_done} of {len(steps)} done"
+    return f"{sum(step.status == 'succeeded' for step in steps)} of {len(steps)} succeeded"
 
 
 def phases(run: Card, now: dt.datetime | None) -> list[PhaseView]:

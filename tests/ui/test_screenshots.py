@@ -95,6 +95,7 @@ async def picture(page: Page, name: str, dark: bool, width: int) -> None:
     await fits(page)
     if os.environ.get("OPSROOM_SCREENSHOTS"):
         FOLDER.mkdir(parents=True, exist_ok=True)
+        await page.evaluate("document.activeElement?.blur(); scrollTo(0, 0)")
         path: Path = FOLDER / f"{name}-{'dark' if dark else 'light'}-{width}.png"
         await page.screenshot(path=path, full_page=width == 390, animations="disabled")
 
