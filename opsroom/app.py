@@ -2,6 +2,7 @@
 
 import reflex as rx
 
+from opsroom.components.shell import starting
 from opsroom.pages.board import BoardState, board
 from opsroom.pages.launch import LaunchState, launch
 from opsroom.pages.not_found import not_found
@@ -17,6 +18,7 @@ app = rx.App(
     html_lang="en",
     head_components=[rx.el.link(rel="icon", href="/room/mark.svg", type="image/svg+xml")],
     app_wraps={},
+    hydrate_fallback=starting,
     toaster=rx.toast.provider(position="bottom-right", visible_toasts=4, offset="16px", rich_colors=False),
     api_transformer=server(),
 )

@@ -114,3 +114,14 @@ def page(
         *content,
         class_name="shell",
     )
+
+
+def starting() -> rx.Component:
+    """What is in the page before its script runs: the frame, so that nothing jumps when it does."""
+    return rx.el.div(
+        rx.el.header(
+            rx.el.span(brand_mark(), rx.el.span("Ops Control Room", class_name="brand-name"), class_name="brand"),
+            class_name="topbar",
+        ),
+        class_name="shell",
+    )
