@@ -180,8 +180,10 @@ def _board(session_id: str) -> Subject:
 
 
 def _sidebar() -> rx.Component:
+    # On a small screen the list lies over the board, and has done its work once something in it was chosen.
+    put_away = rx.call_script("document.getElementById('sidebar').hidePopover()")
     return rx.el.aside(
-        sidebar_head(BoardState.open_create, BoardState.search, Viewer.may_operate),
+        sidebar_head([BoardState.open_create, put_away], BoardState.search, Viewer.may_operate),
         rx.el.nav(
             rx.cond(
                 BoardState.listed,
@@ -206,6 +208,7 @@ def _sidebar() -> rx.Component:
             ),
             class_name="sidebar-scroll",
             aria_label="Sessions",
+            on_click=put_away,
         ),
         rx.el.button(
             rx.icon("archive", size=14, aria_hidden=True),

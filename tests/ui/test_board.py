@@ -7,7 +7,7 @@ from playwright.async_api import Browser, Page, expect
 
 from opsroom.control_plane.client import ControlPlane
 from opsroom.local.services import Service
-from tests.support.room import Room, visitor
+from tests.support.room import Room, enter, visitor
 from tests.ui.conftest import operator_room
 
 
@@ -124,3 +124,16 @@ async def queue_ten(control_plane: ControlPlane, session: str) -> None:
         await control_plane.create_run(
             session, "spec-kit-validate", {}, lane="D", priority=number, not_before=tomorrow, title=f"Number {number}"
         )
+
+
+async def test_on_a_small_screen_the_list_opens_and_is_put_away_by_choosing(room: Room, chromium: Browser) -> None:
+    async with operator_room(room) as control_plane:
+        session = await control_plane.create_session("Chosen by thumb")
+    async with visitor(chromium, room, width=390) as context:
+        tab = await context.new_page()
+        await enter(tab)
+        await tab.get_by_role("button", name="Sessions").click()
+        await tab.get_by_role("navigation", name="Sessions").get_by_role("link", name="Chosen by thumb").click()
+        await tab.wait_for_url(f"**/sessions/{session.id}")
+        await expect(tab.locator("#sidebar")).to_be_hidden()
+        await expect(tab.get_by_role("heading", level=1, name="Chosen by thumb")).to_be_visible()
