@@ -11,13 +11,13 @@ from typing import Final
 
 import httpx
 from pydantic import BaseModel, ConfigDict
+from supabase import AsyncClient, AsyncClientOptions
 from supabase_auth.errors import AuthError
 from supabase_auth.types import AuthResponse
 
 from opsroom.control_plane.config import Connection
 from opsroom.control_plane.errors import from_auth
 from opsroom.domain.errors import NotAuthenticated
-from supabase import AsyncClient, AsyncClientOptions
 
 RENEW_BEFORE_SECONDS: Final = 60.0
 """A token with less time left than this is renewed before it is used."""

@@ -8,11 +8,11 @@ from urllib.parse import quote
 
 import httpx
 from postgrest import APIError, AsyncPostgrestClient
+from supabase import AsyncClient, AsyncClientOptions
 
 from opsroom.control_plane.auth import Credentials
 from opsroom.control_plane.config import Connection
 from opsroom.control_plane.errors import ControlPlaneFailed, from_api, from_transport, is_token_refused
-from supabase import AsyncClient, AsyncClientOptions
 
 T = TypeVar("T")
 

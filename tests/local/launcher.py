@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from opsroom.local.paths import free_port
+from opsroom.local.paths import REPOSITORY, Ports, State, free_port
+from opsroom.local.ui import Ui
 from tests.support.stack import DENO_CACHE
 
 WAIT = 60
@@ -33,6 +35,15 @@ class Launcher:
         }
         chosen = {f"OPSROOM_{name}_PORT": str(port) for name, port in self.ports.items()}
         return {**inherited, **chosen, "OPSROOM_STATE_DIR": str(self.folder), **more}
+
+    async def bring_board(self) -> None:
+        """Put the frontend into the state folder, in the build that the browser tests use as well."""
+        kept = State(REPOSITORY / ".opsroom" / "tests")
+        kept.create()
+        ui = Ui(kept, Ports())
+        if not ui.is_built():
+            await ui.build()
+        shutil.copytree(kept.ui, self.folder / "ui", ignore=shutil.ignore_patterns("node_modules"), symlinks=True)
 
     async def command(self, *arguments: str, **more: str) -> tuple[int, str]:
         """Run `opsroom` to its end: exit code and everything it printed."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import signal
 import socket
 import stat
@@ -15,10 +14,9 @@ import httpx
 import psycopg
 
 from opsroom.local.environment import LOCAL_EMAIL
-from opsroom.local.paths import REPOSITORY, Ports, State
+from opsroom.local.paths import State
 from opsroom.local.postgres import dsn
 from opsroom.local.secrets import load_or_create
-from opsroom.local.ui import Ui
 from tests.local.launcher import Launcher, alive, until_gone
 
 
@@ -49,12 +47,7 @@ async def test_a_first_start_is_ready_for_work_and_a_stop_leaves_nothing_running
 
 
 async def test_everything_ends_in_one_address_where_the_board_answers(launcher: Launcher) -> None:
-    kept = State(REPOSITORY / ".opsroom" / "tests")  # the build that the browser tests use as well
-    kept.create()
-    ui = Ui(kept, Ports())
-    if not ui.is_built():
-        await ui.build()
-    shutil.copytree(kept.ui, launcher.folder / "ui", ignore=shutil.ignore_patterns("node_modules"), symlinks=True)
+    await launcher.bring_board()
     running = await launcher.up("--backend", "embedded")
     assert running.ready["ui_url"] == f"http://localhost:{launcher.ports['UI']}"
     assert running.ready["seconds"] < 30
