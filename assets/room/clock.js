@@ -69,7 +69,7 @@ export function Ago({ at, prefix, className }) {
   const time = useServerTime();
   if (!at || !time) return null;
   const ms = time - Date.parse(at);
-  const text = ms < -1500 ? `in ${age(-ms)}` : prefix ? `${prefix}${age(ms)}` : ms < 5000 ? "now" : `${age(ms)} ago`;
+  const text = ms < -5000 ? `in ${age(-ms)}` : prefix ? `${prefix}${age(ms)}` : ms < 5000 ? "now" : `${age(ms)} ago`;
   return h("time", { className, dateTime: at, title: full(at) }, text);
 }
 
