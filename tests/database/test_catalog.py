@@ -41,6 +41,7 @@ WORKER_FUNCTIONS = {
     "heartbeat",
     "put_artifact",
     "register_worker",
+    "release_runs",
     "set_member",
     "start_run",
     "start_runs",
@@ -48,6 +49,7 @@ WORKER_FUNCTIONS = {
     "sweep_runs",
 }
 EVIDENCE = ("run_events", "artifacts", "template_versions", "audit_log", "runs", "run_steps")
+ANY = uuid.UUID(int=1)
 ROLES = ("anon", "authenticated", "service_role")
 IN_SCHEMAS = "from pg_proc p join pg_namespace n on n.oid = p.pronamespace where n.nspname in ('public', 'private')"
 
@@ -169,8 +171,8 @@ async def test_the_publication_carries_what_clients_follow(room: Room) -> None:
     ("topic", "role", "hears"),
     [
         ("sessions", "viewer", True),
-        (f"session:{uuid.uuid4()}", "viewer", True),
-        (f"run:{uuid.uuid4()}", "viewer", True),
+        (f"session:{ANY}", "viewer", True),
+        (f"run:{ANY}", "viewer", True),
         ("sessions", None, False),
         ("else", "admin", False),
         ("run:x' or true --", "admin", False),
