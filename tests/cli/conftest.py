@@ -13,8 +13,9 @@ from opsroom.control_plane.models import Session
 from opsroom.domain.lifecycle import Role
 from tests.cli.command import Shell
 from tests.support.gateway import Gateway, gateway
+from tests.support.stack import stack
 
-__all__ = ["gateway"]
+__all__ = ["gateway", "stack"]
 
 STEPS = {
     "t-hello": "echo hello; echo oops >&2; printf '# Report\\n' > report.md",
@@ -24,13 +25,13 @@ STEPS = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def admin(gateway: Gateway) -> AsyncIterator[ControlPlane]:
     async with gateway.room(await gateway.person("admin")) as room:
         yield room
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def templates(admin: ControlPlane) -> None:
     """Templates that say hello, fail, wait for a file, and time out."""
     for slug, script in STEPS.items():
@@ -53,17 +54,17 @@ async def signed_in(gateway: Gateway, role: Role | None, folder: Path) -> Shell:
     return shell
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def operator(gateway: Gateway, templates: None, tmp_path_factory: pytest.TempPathFactory) -> Shell:
     return await signed_in(gateway, "operator", tmp_path_factory.mktemp("operator"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def viewer(gateway: Gateway, templates: None, tmp_path_factory: pytest.TempPathFactory) -> Shell:
     return await signed_in(gateway, "viewer", tmp_path_factory.mktemp("viewer"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def administrator(gateway: Gateway, templates: None, tmp_path_factory: pytest.TempPathFactory) -> Shell:
     return await signed_in(gateway, "admin", tmp_path_factory.mktemp("admin"))
 
@@ -73,7 +74,7 @@ async def session(admin: ControlPlane, request: pytest.FixtureRequest) -> Sessio
     return await admin.create_session(f"{request.node.name[:80]}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def worker(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[None]:
     """One real worker for all tests that need runs executed."""
     folder = tmp_path_factory.mktemp("worker")

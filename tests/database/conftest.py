@@ -11,7 +11,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from tests.support.stack import Stack
+from tests.support.stack import Stack, stack
+
+__all__ = ["stack"]
 
 TEMPLATE: dict[str, Any] = {
     "slug": "greet",
@@ -167,7 +169,7 @@ async def call(connection: psycopg.AsyncConnection[Any], function: str, **args: 
     return row[0] if row else None
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def room(stack: Stack) -> AsyncIterator[Room]:
     dsn = stack.database_url("postgres")
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as owner:

@@ -8,10 +8,12 @@ import httpx
 import pytest
 
 from tests.functions.room import Room, open_room
-from tests.support.stack import Stack
+from tests.support.stack import Stack, stack
+
+__all__ = ["stack"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def room(stack: Stack) -> AsyncIterator[Room]:
     async with httpx.AsyncClient(base_url=stack.api_url, timeout=30) as http:
         yield await open_room(http, stack.secrets.anon_key, stack.secrets.service_role_key, stack.database_url())

@@ -8,10 +8,12 @@ import httpx
 import pytest
 
 from tests.gateway.project import Address, Person, Project, named_by_environment
-from tests.support.stack import Stack
+from tests.support.stack import Stack, stack
+
+__all__ = ["stack"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def address(request: pytest.FixtureRequest) -> Address:
     """Where the project is; the embedded stack is only started when no other one is named."""
     named = named_by_environment()
@@ -21,7 +23,7 @@ def address(request: pytest.FixtureRequest) -> Address:
     return Address(stack.api_url, stack.anon_key, stack.service_role_key, stack.database_url("postgres"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def project(address: Address) -> AsyncIterator[Project]:
     async with httpx.AsyncClient(base_url=address.url, timeout=30) as http:
         project = Project(address, http)
@@ -30,17 +32,17 @@ async def project(address: Address) -> AsyncIterator[Project]:
         await project.clean_up()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def ada(project: Project) -> Person:
     return await project.person()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def bob(project: Project) -> Person:
     return await project.person()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def embedded_only() -> None:
     """For what only our gateway does, or what a hosted project may be set up differently for."""
     if named_by_environment() is not None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import httpx
 import psycopg
-
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
 FIXTURES = Path(__file__).with_name("fixtures.sql")

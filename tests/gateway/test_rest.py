@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from postgrest.exceptions import APIError
-
 from supabase import AsyncClient
+
 from tests.gateway.project import Person, Project
 
 Rows = list[dict[str, Any]]

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.local.launcher import DENO_CACHE, Launcher
+from tests.support.stack import stack
+
+__all__ = ["stack"]
 
 
 @pytest.fixture

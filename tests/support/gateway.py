@@ -111,7 +111,7 @@ class Gateway:
         }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def gateway(stack: Stack) -> Gateway:
     """The stack's own gateway, which all tests share."""
     return Gateway(stack, stack.ports.api)

@@ -64,7 +64,7 @@ async def _built(ports: Ports, own: Path) -> Ui:
     return ui
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def room(stack: Stack) -> AsyncIterator[Room]:
     """The board with the local operator's one-click sign-in, built once for a state of the sources.
 
@@ -96,7 +96,7 @@ async def room(stack: Stack) -> AsyncIterator[Room]:
         shutil.rmtree(own, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def worker(room: Room) -> AsyncIterator[Service]:
     """One worker of the embedded kind."""
     stack = room.gateway.stack
@@ -109,7 +109,7 @@ async def worker(room: Room) -> AsyncIterator[Service]:
         await service.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def chromium() -> AsyncIterator[Browser]:
     """The system's Chromium, or Playwright's own where there is none."""
     system = shutil.which("chromium") or shutil.which("chromium-browser") or os.environ.get("OPSROOM_CHROMIUM")

@@ -53,7 +53,7 @@ class Stack:
         return self.postgres.dsn(role, database)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def stack() -> AsyncIterator[Stack]:
     async with AsyncExitStack() as cleanup:
         folder = Path(tempfile.mkdtemp(prefix="opsroom-test-"))

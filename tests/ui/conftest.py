@@ -10,8 +10,9 @@ from opsroom.control_plane.client import ControlPlane
 from opsroom.control_plane.rest import open_http
 from opsroom.local.environment import LOCAL_EMAIL
 from tests.support.room import Room, chromium, page, room, worker
+from tests.support.stack import stack
 
-__all__ = ["chromium", "page", "room", "worker"]
+__all__ = ["chromium", "page", "room", "stack", "worker"]
 
 MODULE_UPGRADE = {
     "slug": "module-upgrade",
@@ -68,7 +69,7 @@ async def operator_room(room: Room) -> AsyncIterator[ControlPlane]:
         yield ControlPlane(connection, Credentials(auth, tokens), http)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def upgrade(room: Room) -> str:
     """A template that takes as long as it is told."""
     async with operator_room(room) as control_plane:
@@ -76,7 +77,7 @@ async def upgrade(room: Room) -> str:
     return str(MODULE_UPGRADE["slug"])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def viewer_plane(room: Room) -> tuple[str, str]:
     """E-mail and password of a viewer."""
     person = await room.gateway.person("viewer")

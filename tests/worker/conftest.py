@@ -9,13 +9,13 @@ import psycopg
 import pytest
 
 from tests.support.gateway import Gateway, gateway
-from tests.support.stack import Stack
+from tests.support.stack import Stack, stack
 from tests.worker.room import Room
 
-__all__ = ["gateway"]
+__all__ = ["gateway", "stack"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def person(stack: Stack) -> str:
     """The id of an admin."""
     user_id, email = str(uuid.uuid4()), f"worker-tests-{uuid.uuid4().hex[:6]}@example.com"
