@@ -6,19 +6,17 @@ The reference is `bench.bare_worker`: the same server, the same command, the sam
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import LiteralString
 
-import httpx
-
 from bench import floor
 from bench.report import Row
 from bench.room import Connection, Database, new_session, open_database, value
-from opsroom.local.paths import LOOPBACK, free_port
+from opsroom.local import services
+from opsroom.local.paths import LOOPBACK, Ports, free_port
 
 FIRST_BYTE: LiteralString = (
     "select extract(epoch from (min(e.at) - r.queued_at))::float8 * 1000 from public.runs as r "
@@ -38,25 +36,19 @@ WAIT_SECONDS = 30
 @asynccontextmanager
 async def real_worker(database: Database) -> AsyncIterator[None]:
     """`python -m workers` over Postgres, ready."""
-    port = free_port()
     # An echo run has no artifacts, so that this worker never calls the Supabase API.
-    environment = os.environ | {
+    variables = {
         "SUPABASE_URL": f"http://{LOOPBACK}:9",
         "SUPABASE_SERVICE_ROLE_KEY": "unused",
         "OPSROOM_DATABASE_URL": database.postgres.dsn("worker"),
-        "OPSROOM_WORKER_PORT": str(port),
     }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "workers", env=environment, stdout=DEVNULL, stderr=DEVNULL
-    )
+    worker = services.worker(database.postgres.state, Ports(worker=free_port()), variables)
     try:
-        async with httpx.AsyncClient() as http, asyncio.timeout(WAIT_SECONDS):
-            while not await _ready(http, f"http://{LOOPBACK}:{port}/readyz"):
-                assert process.returncode is None, "the worker did not start"
-                await asyncio.sleep(0.05)
+        await worker.start()
+        await worker.wait_until_ready(WAIT_SECONDS)
         yield
     finally:
-        await _stop(process)
+        await worker.stop()
 
 
 @asynccontextmanager
@@ -115,13 +107,6 @@ async def _finished(console: Connection, statement: LiteralString, one: str) -> 
         while (status := await value(console, statement, one)) != "succeeded":
             assert status in ("queued", "claimed", "running"), f"{one} ended {status}"
             await asyncio.sleep(0.02)
-
-
-async def _ready(http: httpx.AsyncClient, url: str) -> bool:
-    try:
-        return (await http.get(url)).is_success
-    except httpx.TransportError:
-        return False
 
 
 async def _stop(process: Process) -> None:
