@@ -4,6 +4,7 @@ import asyncio
 import ctypes
 import sys
 
+from opsroom.domain.errors import WorkerProtocol
 from workers import logs
 from workers.app import Worker
 from workers.config import ConfigurationError, Settings, load
@@ -17,7 +18,7 @@ async def _work(settings: Settings) -> None:
 
 
 def main() -> int:
-    """Exit code 0 after a drain, 2 for a wrong configuration, 1 for anything else."""
+    """Exit code 0 after a drain, 2 for a wrong configuration or version, 1 for anything else."""
     try:
         settings = load()
     except ConfigurationError as error:
@@ -30,6 +31,9 @@ def main() -> int:
         ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     try:
         asyncio.run(_work(settings))
+    except WorkerProtocol as error:
+        sys.stderr.write(f"The worker can not start: {error.message}. {error.hint or ''}\n")
+        return 2
     except (OSError, Refused) as error:
         sys.stderr.write(f"The worker can not start: {error}\n")
         return 1

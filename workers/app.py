@@ -23,10 +23,13 @@ from workers.process import Leash
 from workers.secrets import Masker, Vault
 from workers.services import Services
 from workers.store import Claim, Objects, Refused, Unavailable, open_store
+from workers.sweep import Sweeper
 
 log = logging.getLogger(__name__)
 
 UNANSWERED_SECONDS: Final = 15.0
+SKIPPED_SECONDS: Final = 0.02
+"""A claim skips lanes that another worker is claiming from in that moment: it looks again so soon."""
 GOODBYE_SECONDS: Final = 5.0
 
 T = TypeVar("T")
@@ -53,7 +56,8 @@ class Worker:
         self._wake = asyncio.Event()
         self._draining = asyncio.Event()
         self._registered = False
-        self.health = Health(self._metrics, self._not_ready)
+        self._metrics.attached.set_function(lambda: self._store.losses == "connection")
+        self.health = Health(self._metrics, self._not_ready, self._remark)
 
     async def run(self) -> None:
         """Work until drained. SIGTERM or SIGINT drains; the second one stops the runs as well."""
@@ -74,7 +78,7 @@ class Worker:
                     for name, work in (
                         ("heartbeats", self._keeper.run()),
                         ("hints", self._listen()),
-                        ("sweep", self._sweep_for_ever()),
+                        ("sweep", Sweeper(self._store, self._settings.sweep_seconds, self._metrics).run()),
                     )
                 ]
                 for task in background:
@@ -110,6 +114,10 @@ class Worker:
             return "the control plane does not answer"
         return None
 
+    def _remark(self) -> str:
+        """What /readyz says besides."""
+        return f"losses are noticed by the {self._store.losses}"
+
     def _on_background_end(self, task: asyncio.Task[None]) -> None:
         """A worker without heartbeats or sweeps must not go on as if nothing had happened."""
         if not task.cancelled() and (error := task.exception()):
@@ -141,12 +149,11 @@ class Worker:
             self._wake.clear()
             free = self._settings.concurrency - len(self._runs)
             claimed = await self._claim(free) if free > 0 else 0
-            if claimed:
-                # There may be more, in other lanes.
+            if free > 0 and claimed == free:
                 continue
             pause = self._settings.poll_seconds * random.uniform(0.75, 1.25)  # noqa: S311  jitter, not a secret
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
+                async with asyncio.timeout(SKIPPED_SECONDS if claimed else pause):
                     await self._wake.wait()
 
     async def _claim(self, limit: int) -> int:
@@ -160,14 +167,17 @@ class Worker:
             log.exception("claiming was refused", extra={"worker": self.id})
             return 0
         self._metrics.claim_seconds.observe(time.monotonic() - sent)
+        self._metrics.claims.inc(len(claims))
         for claim in claims:
-            self._metrics.claims.inc()
             self._begin(claim, sent)
         return len(claims)
 
     def _begin(self, claim: Claim, counted_from: float) -> None:
         lease = self._keeper.hold(claim, counted_from)
         execution = RunExecution(self._services, lease)
+        if self._draining.is_set():
+            # It came too late: somebody else shall have it now, not after the lease.
+            execution.stop()
 
         async def execute() -> None:
             began = time.monotonic()
@@ -200,20 +210,6 @@ class Worker:
                 self._keeper.beat_now()
             else:
                 self._wake.set()
-
-    async def _sweep_for_ever(self) -> None:
-        while True:
-            # Jitter, so that the workers' sweeps do not meet.
-            await asyncio.sleep(self._settings.sweep_seconds * random.uniform(0.5, 1.5))  # noqa: S311
-            try:
-                ended = await self._store.sweep_runs()
-            except (Unavailable, Refused, OpsRoomError) as error:
-                log.warning("a sweep failed", extra={"error": str(error)})
-                continue
-            for how, count in ended.items():
-                if count:
-                    self._metrics.swept.labels(how).inc(count)
-                    log.warning("a sweep ended stuck runs", extra={"how": how, "count": count})
 
     async def _drain(self) -> None:
         await self._tell(self._store.drain_worker)

@@ -1,7 +1,8 @@
 """Evidence: a run's events, written by one writer in numbered batches.
 
 Batches are numbered 1, 2, 3… and a batch whose acknowledgement was lost is sent again under its number, so nothing is
-lost and nothing is written twice. Whoever emits waits when too much is unwritten; heartbeats do not pass here.
+lost and nothing is written twice. Whoever emits waits when too much is unwritten; heartbeats do not pass here. The
+last batch goes with the run's end, in one call: of a short run it is the only one.
 """
 
 import asyncio
@@ -17,11 +18,15 @@ from opsroom.domain.events import MAX_MESSAGE_BYTES, Level, WorkerEventType
 from workers.lease import Lease
 from workers.metrics import Metrics
 from workers.secrets import Masker
-from workers.store import Store
+from workers.store import Batch, Store
 
+LINGER_SECONDS: Final = 0.02
+"""What a run says first waits so long for company: it may be all that there is."""
 BATCH_SECONDS: Final = 0.1
 BATCH_EVENTS: Final = 500
 BATCH_BYTES: Final = 1 << 20
+LAST_BATCH_BYTES: Final = 1 << 16
+"""Of a batch that goes with the run's end, in one call with the ends of other runs."""
 UNWRITTEN_BYTES: Final = 4 << 20
 EVENT_OVERHEAD: Final = 200
 
@@ -45,7 +50,8 @@ class Evidence:
         self._room.set()
         self.broken = asyncio.Event()
         """Set when the control plane refuses the events; `close` then raises why."""
-        self._writer = asyncio.create_task(self._write_for_ever())
+        self._writer: asyncio.Task[None] | None = None
+        self._linger: asyncio.TimerHandle | None = None
 
     async def emit(
         self,
@@ -74,24 +80,43 @@ class Evidence:
         self._add("output", step, text, "info", data)
         await self._wait_for_room()
 
-    async def close(self) -> None:
-        """Write all that is left. Raises what the writer died of."""
-        self._closing.set()
-        self._something.set()
-        await self._writer
+    async def conclude(self) -> Batch | None:
+        """Write all but the last batch; that one is handed out, to go with the run's end.
+
+        Raises what the writer died of.
+        """
+        if self._linger:
+            self._linger.cancel()
+        if self._bytes > LAST_BATCH_BYTES and not self._writer:
+            self._begin_writing()
+        if self._writer:
+            self._closing.set()
+            self._something.set()
+            await self._writer
+        return self._next_batch() if self._unwritten else None
 
     def abandon(self) -> None:
-        """Stop writing: the run is not this worker's any more."""
-        self._writer.cancel()
+        """Stop writing: the run is not this worker's any more, or it is concluded."""
+        if self._linger:
+            self._linger.cancel()
+        if self._writer:
+            self._writer.cancel()
         self._room.set()
 
     def _add(self, kind: str, step: str | None, message: str, level: str, data: dict[str, JsonValue]) -> None:
         self._unwritten.append({"type": kind, "step": step, "level": level, "message": message, "data": data})
         self._bytes += len(message) + EVENT_OVERHEAD
         self._something.set()
+        if self._linger is None:
+            self._linger = asyncio.get_running_loop().call_later(LINGER_SECONDS, self._begin_writing)
+
+    def _begin_writing(self) -> None:
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write_for_ever())
 
     async def _wait_for_room(self) -> None:
-        if self._bytes > UNWRITTEN_BYTES and not self._writer.done():
+        if self._bytes > UNWRITTEN_BYTES and not (self._writer and self._writer.done()):
+            self._begin_writing()
             self._room.clear()
             await self._room.wait()
 
@@ -105,25 +130,28 @@ class Evidence:
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(early):
                             await self._closing.wait()
-                events = self._take()
-                if not events:
-                    if self._closing.is_set():
-                        return
+                if self._closing.is_set() and self._bytes <= LAST_BATCH_BYTES:
+                    return
+                if not self._unwritten:
                     self._something.clear()
                     continue
                 last = time.monotonic()
-                self._batch += 1
-                held = await self._store.append_events(self._lease.claim, self._batch, events)
+                held = await self._store.append_events(self._lease.claim, self._next_batch())
                 if held.verdict == "lost":
-                    self._lease.lost.set()
+                    self._lease.lose()
                     return
-                self._metrics.event_batches.inc()
-                self._metrics.events.inc(len(events))
         except OpsRoomError:
             self.broken.set()
             raise
         finally:
             self._room.set()
+
+    def _next_batch(self) -> Batch:
+        events = self._take()
+        self._batch += 1
+        self._metrics.event_batches.inc()
+        self._metrics.events.inc(len(events))
+        return Batch(self._batch, events)
 
     def _take(self) -> list[_Event]:
         events: list[_Event] = []

@@ -1,37 +1,23 @@
 """One run, from claim to end: start committed first, then the steps as a graph, then the finish."""
 
 import asyncio
-import contextlib
+import functools
+import json
 import logging
-import shutil
-import tempfile
-import time
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from opsroom.domain.errors import InvalidTemplate, OpsRoomError
-from opsroom.domain.lifecycle import FinishStatus, Reason
 from opsroom.domain.template import Template, parse
+from workers import immediate
+from workers.carried import CarryRefused, restore
 from workers.evidence import Evidence
 from workers.lease import Lease
 from workers.services import RunScope, Services
 from workers.step_run import StepResult, StepRunner
+from workers.store import Batch, End, Started, StartVerdict
+from workers.workdir import directories
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class End:
-    """What a run comes to."""
-
-    status: FinishStatus
-    reason: Reason | None = None
-    message: str | None = None
-    exit_code: int | None = None
-
 
 Ending = Literal["cancelled", "timed_out", "stopped", "lost"]
 
@@ -50,45 +36,61 @@ class RunExecution:
         self._lease = lease
         self._claim = lease.claim
         self._ending: Ending | None = None
-        self._graph: asyncio.Task[End] | None = None
         self._stop_asked = asyncio.Event()
+        self._starting: asyncio.Future[Started] | None = None
 
     def stop(self) -> None:
-        """The worker has to go: end the run now."""
+        """The worker has to go: end the run now, or hand it back if it was not started."""
         self._stop_asked.set()
+        if self._starting:
+            self._starting.cancel()
 
     async def run(self) -> str:
-        """The outcome: a terminal status, or `lost`."""
-        work = asyncio.create_task(self._run_held())
-        lost = asyncio.create_task(self._lease.lost.wait())
+        """The outcome: a terminal status, `released` or `lost`."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._lease.on_lost = lambda: self._give_up(task)
+        if self._lease.lost.is_set():
+            return "lost"
         try:
-            await asyncio.wait({work, lost}, return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
-                self._ending = "lost"
-                work.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                return await work
+            return await self._run_held()
+        except asyncio.CancelledError:
+            if self._ending != "lost":
+                raise
+            task.uncancel()
             return "lost"
         finally:
-            lost.cancel()
+            self._lease.on_lost = lambda: None
+
+    def _give_up(self, task: "asyncio.Task[object]") -> None:
+        self._ending = "lost"
+        task.cancel()
 
     async def _run_held(self) -> str:
-        claim, store = self._claim, self._services.store
+        claim = self._claim
         try:
-            template = parse(claim.spec)
+            template = _template(json.dumps(claim.spec))
         except InvalidTemplate as error:
             return await self._finish(End("failed", "invalid_template", error.message))
-        match await store.start_run(claim):
+        match await self._start():
             case "lost":
                 return "lost"
             case "cancel":
                 return await self._finish(ENDINGS["cancelled"])
+            case "stopped":
+                return await self._release()
             case "started":
-                log.info("run started", extra={"run_id": claim.run_id, "template": claim.template_slug})
-        evidence = Evidence(store, self._lease, self._services.masker, self._services.metrics)
+                log.debug("run started", extra={"run_id": claim.run_id, "template": claim.template_slug})
+        evidence = Evidence(self._services.store, self._lease, self._services.masker, self._services.metrics)
+        last = None
         try:
-            end = await self._execute(template, evidence)
-            await evidence.close()
+            if immediate.fits(template) and not claim.carried:
+                end = await immediate.run(template, evidence)
+            else:
+                end = await self._execute(template, evidence)
+            last = await evidence.conclude()
+        except CarryRefused as error:
+            end = End("failed", "worker_error", str(error))
         except OpsRoomError as error:
             end = End("failed", "worker_error", f"The run's evidence was refused: {error.message}")
             log.exception("evidence was refused", extra={"run_id": claim.run_id})
@@ -97,26 +99,50 @@ class RunExecution:
             log.exception("a run broke the worker's code", extra={"run_id": claim.run_id})
         finally:
             evidence.abandon()
-        return await self._finish(end)
+        return await self._finish(end, last)
 
-    async def _finish(self, end: End) -> str:
-        message = self._services.masker.mask(end.message or "") or None
+    async def _start(self) -> StartVerdict | Literal["stopped"]:
+        """Whether the start is committed; `stopped` when the worker has to go and does not know."""
+        if self._stop_asked.is_set():
+            return "stopped"
+        starting = self._services.store.start_run(self._claim)
+        self._starting = starting
         try:
-            held = await self._services.store.finish_run(self._claim, end.status, end.reason, message, end.exit_code)
-        except OpsRoomError as error:
-            if end.status != "succeeded":
+            return (await starting).verdict
+        except asyncio.CancelledError:
+            if self._ending == "lost" or not self._stop_asked.is_set():
                 raise
-            # The database knows better, for instance that a required step is not done: then it did not succeed.
-            return await self._finish(End("failed", "worker_error", f"The success was refused: {error.message}"))
+            return "stopped"
+        finally:
+            self._starting = None
+
+    async def _release(self) -> str:
+        match (await self._services.store.release_run(self._claim)).verdict:
+            case "started":
+                # The start was committed and its answer was not waited for: nothing was spawned.
+                return await self._finish(ENDINGS["stopped"])
+            case verdict:
+                return verdict
+
+    async def _finish(self, end: End, last: Batch | None = None) -> str:
+        end = End(end.status, end.reason, self._services.masker.mask(end.message or "") or None, end.exit_code)
+        try:
+            held = await self._services.store.finish_run(self._claim, end, last)
+        except OpsRoomError as error:
+            if end.status != "succeeded" and last is None:
+                raise
+            # The database knows better, for instance that a required step is not done: then it did not succeed. Its
+            # last events are tried again, unless they are what was refused.
+            refused = End("failed", "worker_error", f"The success was refused: {error.message}")
+            kept = last if end.status == "succeeded" else None
+            return await self._finish(refused if end.status == "succeeded" else end, kept)
         return end.status if held.verdict == "ok" else "lost"
 
     async def _execute(self, template: Template, evidence: Evidence) -> End:
         """The graph, until it is through or has to end: by a person, by time, by the worker, by broken evidence."""
-        async with _directories(self._services.settings.work_root) as (workdir, staging):
-            runner = StepRunner(
-                RunScope(self._services, self._lease, evidence, template, workdir, staging, self._grace)
-            )
-            graph = asyncio.create_task(self._run_graph(template, runner, evidence))
+        async with directories(self._services.settings.work_root) as (workdir, staging):
+            scope = RunScope(self._services, self._lease, evidence, template, workdir, staging, self._grace)
+            graph = asyncio.create_task(self._run_graph(scope))
             signals: dict[asyncio.Task[object], Ending] = {
                 asyncio.create_task(self._lease.cancelled.wait()): "cancelled",
                 asyncio.create_task(self._stop_asked.wait()): "stopped",
@@ -148,10 +174,17 @@ class RunExecution:
     def _grace(self) -> float:
         return 0 if self._ending == "lost" or self._lease.lost.is_set() else self._services.settings.grace_seconds
 
-    async def _run_graph(self, template: Template, runner: StepRunner, evidence: Evidence) -> End:
+    async def _run_graph(self, scope: RunScope) -> End:
+        template, evidence = scope.template, scope.evidence
+        runner = StepRunner(scope)
         results: dict[str, StepResult] = {}
         running: dict[asyncio.Task[StepResult], str] = {}
         waiting = {step.id: step for step in template.steps}
+        for carried in self._claim.carried:
+            # An earlier attempt has done it; the database counts it as succeeded.
+            if step := waiting.pop(carried.step, None):
+                results[step.id] = StepResult(step, "succeeded")
+        await restore(scope)
         try:
             while waiting or running:
                 for step in [s for s in waiting.values() if results.keys() >= set(s.needs)]:
@@ -195,19 +228,7 @@ def _summary(results: list[StepResult]) -> End:
     return End("failed", "step_failed", message, bad.exit_code)
 
 
-@asynccontextmanager
-async def _directories(root: Path | None) -> AsyncGenerator[tuple[Path, Path]]:
-    """The run's working directory and one of the worker's own beside it, both fresh and gone afterwards."""
-    base = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="opsroom-run-", dir=root))
-    workdir, staging = base / "work", base / "staging"
-    workdir.mkdir(mode=0o700)
-    staging.mkdir(mode=0o700)
-    try:
-        yield workdir, staging
-    finally:
-        began = time.monotonic()
-        await asyncio.to_thread(shutil.rmtree, base, ignore_errors=True)
-        if base.exists():
-            log.warning(
-                "a working directory could not be removed", extra={"path": str(base), "after": time.monotonic() - began}
-            )
+@functools.lru_cache(maxsize=256)
+def _template(spec: str) -> Template:
+    """Parsed once: many runs pin the same version."""
+    return parse(json.loads(spec))

@@ -18,9 +18,10 @@ LARGEST_REQUEST: Final = 16 * 1024
 class Health:
     """A server for three addresses. Answering at all shows that the event loop turns."""
 
-    def __init__(self, metrics: Metrics, not_ready: Callable[[], str | None]) -> None:
+    def __init__(self, metrics: Metrics, not_ready: Callable[[], str | None], remark: Callable[[], str]) -> None:
         self._metrics = metrics
         self._not_ready = not_ready
+        self._remark = remark
         self._server: asyncio.Server | None = None
         self.port: int | None = None
 
@@ -56,7 +57,7 @@ class Health:
             case "/readyz":
                 if reason := self._not_ready():
                     return HTTPStatus.SERVICE_UNAVAILABLE, text, f"not ready: {reason}\n".encode()
-                return HTTPStatus.OK, text, b"ready\n"
+                return HTTPStatus.OK, text, f"ready\n{self._remark()}\n".encode()
             case "/metrics":
                 return HTTPStatus.OK, CONTENT_TYPE, self._metrics.exposition()
             case _:

@@ -34,11 +34,18 @@ class Lease:
         self.lost = asyncio.Event()
         self.cancelled = asyncio.Event()
         self.on_extend: Callable[[float], None] = lambda until: None
+        self.on_lost: Callable[[], object] = lambda: None
+
+    def lose(self) -> None:
+        """The run is not this worker's any more."""
+        if not self.lost.is_set():
+            self.lost.set()
+            self.on_lost()
 
     def expired(self) -> bool:
         """Whether the run is lost, by verdict or by time; a worker that slept learns it here first."""
         if time.monotonic() >= self.deadline:
-            self.lost.set()
+            self.lose()
         return self.lost.is_set()
 
     def extend(self, until: float) -> None:
@@ -114,7 +121,7 @@ class LeaseKeeper:
                 continue
             if beat.verdict == "lost":
                 log.warning("a run was lost", extra={"run_id": beat.run_id})
-                lease.lost.set()
+                lease.lose()
                 continue
             lease.extend(sent + usable(beat.lease_seconds or lease.claim.lease_seconds))
             if beat.verdict == "cancel":
@@ -128,7 +135,7 @@ class LeaseKeeper:
             for lease in live:
                 if now >= lease.deadline:
                     log.error("a lease ran out without an answered heartbeat", extra={"run_id": lease.claim.run_id})
-                    lease.lost.set()
+                    lease.lose()
             ahead = [lease.deadline - now for lease in live if not lease.lost.is_set()]
             try:
                 async with asyncio.timeout(max(0.01, min(ahead)) if ahead else None):

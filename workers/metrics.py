@@ -39,6 +39,12 @@ class Metrics:
         self.artifacts = Counter("opsroom_worker_artifacts", "Artifacts stored.", registry=registry)
         self.artifact_bytes = Counter("opsroom_worker_artifact_bytes", "Bytes of artifacts stored.", registry=registry)
         self.swept = Counter("opsroom_worker_swept", "Runs this worker's sweeps ended.", ["how"], registry=registry)
+        self.sweep_held = Gauge(
+            "opsroom_worker_sweep_held", "1 while the sweep's circuit breaker is open.", registry=registry
+        )
+        self.attached = Gauge(
+            "opsroom_worker_attached", "1 while the database would notice a loss at once.", registry=registry
+        )
         self.draining = Gauge("opsroom_worker_draining", "1 while draining.", registry=registry)
         self._answered = time.monotonic()
         age = Gauge("opsroom_worker_heartbeat_age_seconds", "Since the last answered heartbeat.", registry=registry)

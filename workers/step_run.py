@@ -142,7 +142,7 @@ class StepRunner:
                 about |= {"sha256": item.sha256, "size_bytes": item.size, "step": step.id}
                 held = await services.store.put_artifact(self._claim, about)
                 if held.verdict == "lost":
-                    self._scope.lease.lost.set()
+                    self._scope.lease.lose()
                     raise asyncio.CancelledError
                 services.metrics.artifacts.inc()
                 services.metrics.artifact_bytes.inc(item.size)

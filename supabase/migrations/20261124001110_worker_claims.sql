@@ -151,7 +151,9 @@ begin
   perform pg_advisory_xact_lock(hashtextextended(p_request_id::text, 0));
   select jsonb_agg(private.claim_json(r) order by r.priority desc, r.place_at) into v_claims
   from public.runs as r where r.claim_request = p_request_id and r.claimed_by = p_worker_id and r.finished_at is null;
-  if v_claims is not null or v_worker.draining_at is not null or v_worker.stopped_at is not null then
+  -- A request that comes again after its runs have ended claims nothing: nobody waits for its answer any more.
+  if v_worker.draining_at is not null or v_worker.stopped_at is not null
+     or exists (select from public.runs as r where r.claim_request = p_request_id) then
     return coalesce(v_claims, '[]');
   end if;
   while v_left > 0 loop

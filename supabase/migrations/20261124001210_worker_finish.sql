@@ -89,3 +89,29 @@ as $$
   select (public.finish_runs(jsonb_build_array(jsonb_build_object('run_id', p_run_id, 'claim_token', p_claim_token,
     'status', p_status, 'reason', p_reason, 'message', p_message, 'exit_code', p_exit_code))) -> 0) - 'run_id';
 $$;
+
+-- Hands back runs that were claimed and not started: [{run_id, claim_token}]. Each ends as failed (lost), as the sweep would end it, and
+-- its successor is queued at once, at its place. Answers, for each: released; started, for a run that is running; or lost.
+create function public.release_runs(p_runs jsonb)
+returns jsonb
+language plpgsql security definer
+set search_path = ''
+as $$
+declare
+  v_ends private.run_end[];
+begin
+  perform from public.runs as r join jsonb_array_elements(p_runs) as t (e) on r.id = (e ->> 'run_id')::uuid
+  order by r.id for no key update of r;
+  select array_agg(row(r.id, 'failed', 'lost', 'Handed back by its worker; the run had not started', null)::private.run_end order by r.id)
+  into v_ends
+  from public.runs as r join jsonb_array_elements(p_runs) as t (e)
+    on r.id = (e ->> 'run_id')::uuid and r.claim_token = (e ->> 'claim_token')::uuid
+  where r.status = 'claimed';
+  perform private.end_runs(v_ends);
+  return coalesce((
+    select jsonb_agg(jsonb_build_object('run_id', e ->> 'run_id', 'verdict', case
+      when r.status = 'running' then 'started' when r.started_at is null and r.reason = 'lost' then 'released' else 'lost' end) order by n)
+    from jsonb_array_elements(p_runs) with ordinality as t (e, n)
+    left join public.runs as r on r.id = (e ->> 'run_id')::uuid and r.claim_token = (e ->> 'claim_token')::uuid), '[]');
+end;
+$$;

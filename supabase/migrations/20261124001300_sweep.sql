@@ -55,8 +55,9 @@ set search_path = ''
 as $$
   select r, case
     when r.status = 'queued' then 'queue_timeout'
+    when r.lease_expires_at < clock_timestamp()
+         and private.database_started_at() + make_interval(secs => r.lease_seconds) < clock_timestamp() then 'lease'
     when w.missing_since < clock_timestamp() - private.missing_grace() then 'missing'
-    when r.lease_expires_at < clock_timestamp() then 'lease'
     else 'run_timeout' end
   from public.runs as r
   left join public.workers as w on w.id = r.claimed_by
@@ -86,7 +87,7 @@ $$;
 
 -- Ends at most p_limit stuck runs. Another sweep that is under way makes this one answer with zeros at once. held is true while a circuit
 -- breaker is open: most of at least four live leases were over together (they get one more lease before they are ended), or most of at
--- least three workers lost their connection together (then their leases decide).
+-- least three workers lost their connection within the same half minute (then their leases decide; who died before does not count).
 create function public.sweep_runs(p_limit integer default 100)
 returns jsonb
 language plpgsql security definer
@@ -121,7 +122,9 @@ begin
 
   v_held := coalesce(v_state.held_until > clock_timestamp(), false);
   select count(*) filter (where missing_since is not null) >= 3 and count(*) filter (where missing_since is not null) * 2 > count(*)
-  into v_cut from public.workers where backend_pid is not null and stopped_at is null;
+  into v_cut from public.workers
+  where backend_start > private.database_started_at() and stopped_at is null
+    and (missing_since is null or missing_since > clock_timestamp() - interval '30 seconds');
 
   select array_agg(row((s.run).id, case when s.cause in ('missing', 'lease') then 'failed' else 'timed_out' end,
                        case when s.cause in ('missing', 'lease') then 'lost' else s.cause end,

@@ -42,6 +42,7 @@ grant execute on function
   public.put_artifact(uuid, uuid, jsonb),
   public.finish_runs(jsonb),
   public.finish_run(uuid, uuid, text, text, text, integer),
+  public.release_runs(jsonb),
   public.sweep_runs(integer)
 to service_role;
 

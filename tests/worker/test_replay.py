@@ -11,8 +11,8 @@ import pytest
 from pydantic import JsonValue
 
 from opsroom.domain.errors import BatchGap, WorkerNotFound
-from tests.worker.room import Room
-from workers.store import Claim, Store
+from tests.worker.room import Room, eventually
+from workers.store import Batch, Claim, End, Store
 from workers.store.postgres import PostgresTransport
 
 OUTPUT: dict[str, JsonValue] = {
@@ -56,7 +56,7 @@ async def test_every_call_of_a_run_twice_leaves_one_run_with_its_events_once(roo
         first, again = await store.claim_runs(1, request), await store.claim_runs(1, request)
         assert first == again
         claim = first[0]
-        assert [await store.start_run(claim) for _ in range(2)] == ["started", "started"]
+        assert [(await store.start_run(claim)).verdict for _ in range(2)] == ["started", "started"]
         started: dict[str, JsonValue] = {**OUTPUT, "type": "step.started", "message": "", "data": {}}
         done: dict[str, JsonValue] = {
             **started,
@@ -64,11 +64,11 @@ async def test_every_call_of_a_run_twice_leaves_one_run_with_its_events_once(roo
             "data": {"status": "succeeded", "exit_code": 0},
         }
         for _ in range(2):
-            assert (await store.append_events(claim, 1, [started, OUTPUT])).verdict == "ok"
+            assert (await store.append_events(claim, Batch(1, [started, OUTPUT]))).verdict == "ok"
         for _ in range(2):
-            assert (await store.append_events(claim, 2, [done])).verdict == "ok"
+            assert (await store.append_events(claim, Batch(2, [done]))).verdict == "ok"
         with pytest.raises(BatchGap):
-            await store.append_events(claim, 4, [OUTPUT])
+            await store.append_events(claim, Batch(4, [OUTPUT]))
         link: dict[str, JsonValue] = {
             "name": "site",
             "kind": "link",
@@ -80,7 +80,7 @@ async def test_every_call_of_a_run_twice_leaves_one_run_with_its_events_once(roo
         beats = [await store.heartbeat([(claim.run_id, claim.claim_token)]) for _ in range(2)]
         assert [beat[0].verdict for beat in beats] == ["ok", "ok"]
         for _ in range(2):
-            assert (await store.finish_run(claim, "succeeded", None, None, 0)).verdict == "ok"
+            assert (await store.finish_run(claim, End("succeeded", exit_code=0))).verdict == "ok"
         for _ in range(2):
             await store.drain_worker()
             await store.stop_worker()
@@ -95,15 +95,15 @@ async def test_a_wrong_token_is_lost_everywhere_and_writes_nothing(room: Room) -
     async with store_of(room) as store:
         await register(store)
         claim = await claim_one(store, room, run_id)
-        assert await store.start_run(claim) == "started"
+        assert (await store.start_run(claim)).verdict == "started"
         before = await room.events(run_id)
         thief = claim.model_copy(update={"claim_token": str(uuid.uuid4())})
-        assert await store.start_run(thief) == "lost"
-        assert (await store.append_events(thief, 1, [OUTPUT])).verdict == "lost"
+        assert (await store.start_run(thief)).verdict == "lost"
+        assert (await store.append_events(thief, Batch(1, [OUTPUT]))).verdict == "lost"
         assert (await store.heartbeat([(thief.run_id, thief.claim_token)]))[0].verdict == "lost"
-        assert (await store.finish_run(thief, "succeeded", None, None, 0)).verdict == "lost"
+        assert (await store.finish_run(thief, End("succeeded", exit_code=0))).verdict == "lost"
         assert await room.events(run_id) == before
-        assert (await store.finish_run(claim, "cancelled", "cancelled_by_person", None, None)).verdict == "ok"
+        assert (await store.finish_run(claim, End("cancelled", "cancelled_by_person"))).verdict == "ok"
 
 
 async def test_a_late_result_is_kept_as_evidence_and_changes_nothing(room: Room) -> None:
@@ -111,13 +111,19 @@ async def test_a_late_result_is_kept_as_evidence_and_changes_nothing(room: Room)
     async with store_of(room) as store:
         await register(store)
         claim = await claim_one(store, room, run_id)
-        assert await store.start_run(claim) == "started"
+        assert (await store.start_run(claim)).verdict == "started"
         await room.sql(
             "update runs set lease_expires_at = clock_timestamp() - interval '1 second' where id = %s", run_id
         )
-        await store.sweep_runs()
+
+        async def swept() -> bool:
+            await store.sweep_runs()
+            return (await room.run(run_id))["status"] == "failed"
+
+        # A database that has just started leaves every lease its whole length.
+        await eventually(swept, "the run to be swept", 10)
         for _ in range(2):
-            assert (await store.finish_run(claim, "succeeded", None, None, 0)).verdict == "lost"
+            assert (await store.finish_run(claim, End("succeeded", exit_code=0))).verdict == "lost"
     run = await room.run(run_id)
     assert (run["status"], run["reason"]) == ("failed", "lost")
     assert [event["type"] for event in await room.events(run_id)][-2:] == ["run.failed", "late_evidence"]
@@ -130,9 +136,9 @@ async def test_a_run_cancelled_between_claim_and_start_is_never_started(room: Ro
         claim = await claim_one(store, room, run_id)
         await room.call("select cancel_run(%s)", run_id)
         assert (await store.heartbeat([(claim.run_id, claim.claim_token)]))[0].verdict == "cancel"
-        assert [await store.start_run(claim) for _ in range(2)] == ["cancel", "cancel"]
+        assert [(await store.start_run(claim)).verdict for _ in range(2)] == ["cancel", "cancel"]
         for _ in range(2):
-            assert (await store.finish_run(claim, "cancelled", "cancelled_by_person", None, None)).verdict == "ok"
+            assert (await store.finish_run(claim, End("cancelled", "cancelled_by_person"))).verdict == "ok"
     run = await room.run(run_id)
     assert (run["status"], run["started_at"]) == ("cancelled", None)
 
@@ -152,7 +158,7 @@ async def test_params_travel_unharmed_through_the_transport(room: Room) -> None:
         claim = await claim_one(store, room, run_id)
         assert claim.params == {"t": text}
         await store.start_run(claim)
-        await store.append_events(claim, 1, [{**OUTPUT, "message": text}])
-        await store.finish_run(claim, "failed", "worker_error", text, None)
+        await store.append_events(claim, Batch(1, [{**OUTPUT, "message": text}]))
+        await store.finish_run(claim, End("failed", "worker_error", text))
     assert (await room.run(run_id))["message"] == text
     assert text in [event["message"] for event in await room.events(run_id)]

@@ -2,90 +2,95 @@
 
 import asyncio
 import logging
-import random
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Final, Literal
+from dataclasses import dataclass
+from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter
+from pydantic import JsonValue
 
-from opsroom.domain.lifecycle import FinishStatus, Lane, Reason
+from opsroom.domain.lifecycle import FinishStatus, Reason
 from workers.config import Settings
+from workers.store.answers import (
+    BEATS,
+    CLAIMS,
+    FINISHED,
+    RELEASED,
+    STARTED,
+    Beat,
+    CarriedArtifact,
+    Claim,
+    Held,
+    Released,
+    ReleaseVerdict,
+    Started,
+    StartVerdict,
+    Swept,
+)
+from workers.store.group_commit import GroupCommit, pauses
 from workers.store.https import HttpsTransport
 from workers.store.objects import Objects
 from workers.store.postgres import PostgresTransport
-from workers.store.transport import Channel, Refused, Transport, Unavailable
+from workers.store.transport import Channel, Losses, Refused, Transport, Unavailable
 
-__all__ = ["Beat", "Claim", "Held", "Objects", "Refused", "Store", "Unavailable", "open_store"]
+__all__ = [
+    "Batch", "Beat", "CarriedArtifact", "Claim", "End", "Held", "Losses", "Objects", "Refused", "ReleaseVerdict",
+    "StartVerdict", "Started", "Store", "Swept", "Unavailable", "open_store",
+]  # fmt: skip
 
 log = logging.getLogger(__name__)
 
-FIRST_PAUSE: Final = 0.1
-LONGEST_PAUSE: Final = 5.0
+PROTOCOL: Final = 1
+"""Of the worker functions, as this worker speaks it. The database says which ones it speaks."""
+MOST_CONNECTIONS: Final = 10
+"""For calls. Runs share them: many runs make larger groups, not more connections."""
+
+Event = dict[str, JsonValue]
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+@dataclass(frozen=True)
+class Batch:
+    """Events of a run that are written together, under their number."""
+
+    number: int
+    events: Sequence[Mapping[str, JsonValue]]
 
 
-class Claim(_Answer):
-    """A run that is this worker's, and the token that proves it."""
+@dataclass(frozen=True)
+class End:
+    """What a run comes to."""
 
-    run_id: str
-    claim_token: str
-    session_id: str
-    lane: Lane
-    attempt: int
-    root_run_id: str
-    title: str | None = None
-    template_slug: str
-    template_version: int
-    template_digest: str
-    spec: dict[str, Any]
-    params: dict[str, Any]
-    lease_seconds: float
-    timeout_seconds: float
-    queued_at: str | None = None
-
-
-class Beat(_Answer):
-    """What a heartbeat learned of one run."""
-
-    run_id: str
-    verdict: Literal["ok", "cancel", "lost"]
-    lease_seconds: float | None = None
-
-
-class Held(_Answer):
-    """Whether the run was still in this worker's hands when it wrote."""
-
-    verdict: Literal["ok", "lost"]
-
-
-class _Started(_Answer):
-    verdict: Literal["started", "cancel", "lost"]
-
-
-_CLAIMS: Final = TypeAdapter(list[Claim])
-_BEATS: Final = TypeAdapter(list[Beat])
+    status: FinishStatus
+    reason: Reason | None = None
+    message: str | None = None
+    exit_code: int | None = None
 
 
 class Store:
     """Every worker function, typed. A call that may be repeated is repeated, with backoff, until it is answered.
 
-    Whoever must not wait for ever cancels the call: a run's calls are cancelled when its lease is over.
+    Whoever must not wait for ever cancels the call: a run's calls are cancelled when its lease is over. Starts, ends
+    and releases of concurrent runs are committed in groups, see `workers.store.group_commit`.
     """
 
     def __init__(self, transport: Transport, worker_id: str) -> None:
         self._transport = transport
         self._worker_id = worker_id
+        self._starts = GroupCommit[Event, Started]("start_runs", self._start_runs)
+        self._ends = GroupCommit[Event, Held]("finish_runs", self._finish_runs)
+        self._releases = GroupCommit[Event, Released]("release_runs", self._release_runs)
 
     @property
     def transport(self) -> str:
         return self._transport.name
 
+    @property
+    def losses(self) -> Losses:
+        """By what the database notices that this worker is gone."""
+        return self._transport.losses
+
     def hints(self) -> AsyncIterator[str]:
         """Wake-ups, see Transport.hints."""
-        return self._transport.hints()
+        return self._transport.hints(self._worker_id)
 
     async def open(self) -> None:
         await self._transport.open()
@@ -94,8 +99,9 @@ class Store:
         await self._transport.close()
 
     async def register_worker(self, *, name: str, host: str, pid: int, version: str, capacity: int) -> None:
-        about = {"p_name": name, "p_host": host, "p_pid": pid, "p_version": version}
-        await self._call("register_worker", {**about, "p_capacity": capacity, "p_transport": self.transport})
+        """Raises WorkerProtocol when the database does not speak this worker's protocol."""
+        about = {"p_name": name, "p_host": host, "p_pid": pid, "p_version": version, "p_capacity": capacity}
+        await self._call("register_worker", {**about, "p_transport": self.transport, "p_protocol": PROTOCOL})
 
     async def drain_worker(self) -> None:
         await self._call("drain_worker", {})
@@ -105,54 +111,71 @@ class Store:
 
     async def claim_runs(self, limit: int, request_id: str) -> list[Claim]:
         """Up to `limit` runs. The same `request_id` again gives the same answer, so that a lost one loses no run."""
-        return _CLAIMS.validate_python(await self._call("claim_runs", {"p_limit": limit, "p_request_id": request_id}))
+        return CLAIMS.validate_python(await self._call("claim_runs", {"p_limit": limit, "p_request_id": request_id}))
 
     async def heartbeat(self, runs: Sequence[tuple[str, str]]) -> list[Beat]:
         """One try: the next heartbeat is the retry. Raises Unavailable."""
         held = [{"run_id": run_id, "claim_token": token} for run_id, token in runs]
         params = {"p_worker_id": self._worker_id, "p_runs": held}
-        return _BEATS.validate_python(await self._transport.call("heartbeat", params, "heartbeat"))
+        return BEATS.validate_python(await self._transport.call("heartbeat", params, "heartbeat"))
 
-    async def sweep_runs(self) -> dict[str, int]:
+    async def sweep_runs(self) -> Swept:
         """One try. Raises Unavailable."""
-        return await self._transport.call("sweep_runs", {}, "calls")
+        return Swept.model_validate(await self._transport.call("sweep_runs", {}, "calls"))
 
-    async def start_run(self, claim: Claim) -> Literal["started", "cancel", "lost"]:
-        return _Started.model_validate(await self._call("start_run", _fence(claim))).verdict
-
-    async def append_events(self, claim: Claim, batch: int, events: Sequence[Mapping[str, JsonValue]]) -> Held:
-        params = {**_fence(claim), "p_batch": batch, "p_events": list(events)}
+    async def append_events(self, claim: Claim, batch: Batch) -> Held:
+        params = {**_fence(claim), "p_batch": batch.number, "p_events": list(batch.events)}
         return Held.model_validate(await self._call("append_events", params))
 
     async def put_artifact(self, claim: Claim, artifact: Mapping[str, JsonValue]) -> Held:
         return Held.model_validate(await self._call("put_artifact", {**_fence(claim), "p_artifact": dict(artifact)}))
 
-    async def finish_run(
-        self, claim: Claim, status: FinishStatus, reason: Reason | None, message: str | None, exit_code: int | None
-    ) -> Held:
-        outcome = {"p_status": status, "p_reason": reason, "p_message": message, "p_exit_code": exit_code}
-        return Held.model_validate(await self._call("finish_run", {**_fence(claim), **outcome}))
+    def start_run(self, claim: Claim) -> "asyncio.Future[Started]":
+        """Committed when it is answered: only then may a process of the run be spawned."""
+        return self._starts.ask(_held(claim))
+
+    def finish_run(self, claim: Claim, end: End, last: Batch | None = None) -> "asyncio.Future[Held]":
+        """The run's end, together with its last events."""
+        about: Event = {"status": end.status, "reason": end.reason, "message": end.message, "exit_code": end.exit_code}
+        events: Event = {"batch": last.number, "events": [dict(event) for event in last.events]} if last else {}
+        return self._ends.ask(_held(claim) | about | events)
+
+    def release_run(self, claim: Claim) -> "asyncio.Future[Released]":
+        """Hand back a run that was not started: its successor is queued at once."""
+        return self._releases.ask(_held(claim))
+
+    async def _start_runs(self, runs: Sequence[Event]) -> list[Started]:
+        return STARTED.validate_python(await self._transport.call("start_runs", {"p_runs": list(runs)}, "calls"))
+
+    async def _finish_runs(self, results: Sequence[Event]) -> list[Held]:
+        params = {"p_results": list(results)}
+        return FINISHED.validate_python(await self._transport.call("finish_runs", params, "calls"))
+
+    async def _release_runs(self, runs: Sequence[Event]) -> list[Released]:
+        return RELEASED.validate_python(await self._transport.call("release_runs", {"p_runs": list(runs)}, "calls"))
 
     async def _call(self, function: str, params: Mapping[str, Any], channel: Channel = "calls") -> Any:
         if "p_claim_token" not in params:
             params = {"p_worker_id": self._worker_id, **params}
-        pause = FIRST_PAUSE
-        while True:
+        for pause in pauses():
             try:
                 return await self._transport.call(function, params, channel)
             except Unavailable as error:
                 log.warning("a call will be repeated", extra={"function": function, "error": str(error)})
-            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  jitter, not a secret
-            pause = min(pause * 2, LONGEST_PAUSE)
+            await asyncio.sleep(pause)
 
 
 def _fence(claim: Claim) -> dict[str, Any]:
     return {"p_run_id": claim.run_id, "p_claim_token": claim.claim_token}
 
 
+def _held(claim: Claim) -> Event:
+    return {"run_id": claim.run_id, "claim_token": claim.claim_token}
+
+
 def open_store(settings: Settings, worker_id: str) -> Store:
     """The store over the transport that the settings ask for: the database's when its address is given."""
-    size = settings.concurrency + 2
+    size = min(settings.concurrency + 2, MOST_CONNECTIONS)
     if settings.database_url:
         return Store(PostgresTransport(settings.database_url, size), worker_id)
     return Store(HttpsTransport(settings.supabase_url, settings.service_key, size), worker_id)

@@ -8,7 +8,7 @@ from typing import Any, cast
 import httpx
 
 from opsroom.domain.errors import from_sqlstate
-from workers.store.transport import Channel, Refused, Unavailable
+from workers.store.transport import Channel, Losses, Refused, Unavailable
 
 TIMEOUT = httpx.Timeout(15, connect=5)
 
@@ -22,6 +22,7 @@ class HttpsTransport:
     """Two clients, so that heartbeats never wait for a connection that events are using."""
 
     name = "https"
+    losses: Losses = "lease"
 
     def __init__(self, url: str, key: str, size: int) -> None:
         base, headers = f"{url}/rest/v1/rpc/", service_headers(key)
@@ -48,7 +49,7 @@ class HttpsTransport:
             return answer.json() if answer.content else None
         raise _translate(answer)
 
-    async def hints(self) -> AsyncIterator[str]:
+    async def hints(self, worker_id: str) -> AsyncIterator[str]:
         await asyncio.Event().wait()
         yield "queued"
 

@@ -1,8 +1,8 @@
 """Artifacts' bytes: Supabase Storage over HTTP, addressed by content, so that an upload can simply be repeated."""
 
 import asyncio
+import hashlib
 import logging
-import random
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from pathlib import Path
@@ -10,26 +10,30 @@ from typing import Final
 
 import httpx
 
+from workers.store.group_commit import pauses
 from workers.store.https import service_headers
 
 log = logging.getLogger(__name__)
 
 BUCKET: Final = "artifacts"
 CHUNK: Final = 1 << 18
-LONGEST_PAUSE: Final = 5.0
 
 
 class UploadRefused(Exception):
     """Storage will not take the object, whatever we repeat; the message says why."""
 
 
+class DownloadRefused(Exception):
+    """Storage does not give the object out, whatever we repeat; the message says why."""
+
+
 class Objects:
-    """Uploads to the private bucket `artifacts`."""
+    """The private bucket `artifacts`."""
 
     def __init__(self, url: str, key: str) -> None:
         # Uploads may be large: no limit on the whole, only on silence.
         self._client = httpx.AsyncClient(
-            base_url=f"{url}/storage/v1/object/{BUCKET}/",
+            base_url=f"{url}/storage/v1/object/",
             headers=service_headers(key),
             timeout=httpx.Timeout(60, connect=5),
         )
@@ -39,12 +43,12 @@ class Objects:
 
     async def upload(self, run_id: str, sha256: str, path: Path, media_type: str) -> None:
         """Store the file as `<run_id>/<sha256>`, repeating what may be repeated. Raises UploadRefused."""
-        size, pause = path.stat().st_size, 0.2
+        size = path.stat().st_size
         # Without a length httpx would send chunks, which Storage behind some proxies does not take.
         headers = {"content-type": media_type, "content-length": str(size), "x-upsert": "false"}
-        while True:
+        for pause in pauses():
             try:
-                answer = await self._client.post(f"{run_id}/{sha256}", content=_read(path), headers=headers)
+                answer = await self._client.post(f"{BUCKET}/{run_id}/{sha256}", content=_read(path), headers=headers)
             except httpx.TransportError as error:
                 problem = str(error) or type(error).__name__
             else:
@@ -54,8 +58,28 @@ class Objects:
                 if not answer.is_server_error and answer.status_code != HTTPStatus.TOO_MANY_REQUESTS:
                     raise UploadRefused(f"Storage refused an artifact of {size} bytes: {problem}")
             log.warning("an upload will be repeated", extra={"run_id": run_id, "error": problem})
-            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  jitter, not a secret
-            pause = min(pause * 2, LONGEST_PAUSE)
+            await asyncio.sleep(pause)
+
+    async def download(self, object_path: str, target: Path) -> str:
+        """Write the object to `target`, repeating what may be repeated; its SHA-256. Raises DownloadRefused."""
+        for pause in pauses():
+            digest = hashlib.sha256()
+            try:
+                async with self._client.stream("GET", f"authenticated/{BUCKET}/{object_path}") as answer:
+                    if answer.is_success:
+                        with target.open("wb") as file:
+                            async for chunk in answer.aiter_bytes(CHUNK):
+                                digest.update(chunk)
+                                await asyncio.to_thread(file.write, chunk)
+                        return digest.hexdigest()
+                    problem = f"HTTP {answer.status_code}: {(await answer.aread())[:300].decode(errors='replace')}"
+                    if not answer.is_server_error and answer.status_code != HTTPStatus.TOO_MANY_REQUESTS:
+                        raise DownloadRefused(problem)
+            except httpx.TransportError as error:
+                problem = str(error) or type(error).__name__
+            log.warning("a download will be repeated", extra={"object": object_path, "error": problem})
+            await asyncio.sleep(pause)
+        raise AssertionError("pauses never end")
 
 
 def _already_there(answer: httpx.Response) -> bool:

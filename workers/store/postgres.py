@@ -1,11 +1,14 @@
 """The direct transport: psycopg 3 on the database, with LISTEN for wake-ups.
 
 Works behind a transaction pooler too: no prepared statements, and the role is set for each call's own transaction, in
-the same round trip. There LISTEN stays silent, and polling carries the work.
+the same round trip. There LISTEN stays silent: polling carries the work, and losses are noticed by the lease.
 """
 
 import asyncio
+import functools
 import logging
+import random
+import secrets
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
@@ -15,12 +18,15 @@ from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from opsroom.domain.errors import from_sqlstate
-from workers.store.transport import Channel, Refused, Unavailable
+from workers.store.transport import Channel, Losses, Refused, Unavailable
 
 log = logging.getLogger(__name__)
 
 CHANNEL: Final = "opsroom_runs"
-LISTEN_RETRY_SECONDS: Final = 2.0
+PROBE_SECONDS: Final = 2.0
+FIRST_PAUSE: Final = 0.02
+LONGEST_PAUSE: Final = 0.5
+"""Between tries to listen again: a worker whose connection is missing for a second is taken for dead."""
 CONNECTION: Final[dict[str, Any]] = {
     "autocommit": True,
     "prepare_threshold": None,
@@ -42,9 +48,10 @@ class PostgresTransport:
     def __init__(self, url: str, size: int) -> None:
         self._url = url
         self._pool = AsyncConnectionPool[AsyncConnection[Any]](
-            url, kwargs=CONNECTION, min_size=1, max_size=size, open=False, timeout=5, name="calls"
+            url, kwargs=CONNECTION, min_size=min(3, size), max_size=size, open=False, timeout=5, name="calls"
         )
         self._heartbeat: AsyncConnection[Any] | None = None
+        self.losses: Losses = "lease"
 
     async def open(self) -> None:
         await self._pool.open(wait=False)
@@ -78,29 +85,60 @@ class PostgresTransport:
         self._heartbeat = connection
         return answer
 
-    async def hints(self) -> AsyncIterator[str]:
+    async def hints(self, worker_id: str) -> AsyncIterator[str]:
+        pause = FIRST_PAUSE
         while True:
             try:
                 async with await AsyncConnection.connect(self._url, **CONNECTION) as connection:
                     await connection.execute(sql.SQL("listen {}").format(sql.Identifier(CHANNEL)))
                     # What was announced while nobody listened is found by looking.
                     yield "queued"
-                    async for notice in connection.notifies():
-                        yield notice.payload
+                    async for hint in self._attached(connection, worker_id):
+                        pause = FIRST_PAUSE
+                        yield hint
             except psycopg.Error as error:
-                log.warning("listening for wake-ups was interrupted", extra={"error": str(error).strip()})
-            await asyncio.sleep(LISTEN_RETRY_SECONDS)
+                log.warning("the worker's own connection was lost", extra={"error": str(error).strip()})
+            self.losses = "lease"
+            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  jitter, not a secret
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _attached(self, connection: AsyncConnection[Any], worker_id: str) -> AsyncIterator[str]:
+        """Notifications on a connection that the database knows as the worker's own, once it is known to be direct."""
+        probe = f"opsroom_probe_{secrets.token_hex(8)}"
+        await connection.execute(sql.SQL("listen {}").format(sql.Identifier(probe)))
+        async with await AsyncConnection.connect(self._url, **CONNECTION) as other:
+            await other.execute("select pg_notify(%s, '')", (probe,))
+        heard = [notice async for notice in connection.notifies(timeout=PROBE_SECONDS, stop_after=1)]
+        if not heard:
+            log.warning(
+                "no notification arrives (a transaction pooler?): losses are noticed by the lease, new runs by polling"
+            )
+            heard = [notice async for notice in connection.notifies(stop_after=1)]
+        # Only a server process that is this worker's alone passes a notification on: so its end is the worker's end.
+        await _call(connection, "attach_worker", {"p_worker_id": worker_id})
+        self.losses = "connection"
+        log.info("attached: losses are noticed by the connection", extra={"worker": worker_id})
+        for notice in heard:
+            if notice.channel == CHANNEL:
+                yield notice.payload
+        async for notice in connection.notifies():
+            if notice.channel == CHANNEL:
+                yield notice.payload
+
+
+@functools.cache
+def _query(function: str, names: tuple[str, ...]) -> sql.Composed:
+    arguments = sql.SQL(", ").join(
+        sql.SQL("{} => {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in names
+    )
+    # Two statements in one message are one transaction, hence `set local`; psycopg then leaves us at the first result.
+    return sql.SQL("set local role service_role; select public.{}({})").format(sql.Identifier(function), arguments)
 
 
 async def _call(connection: AsyncConnection[Any], function: str, params: Mapping[str, Any]) -> Any:
-    arguments = sql.SQL(", ").join(
-        sql.SQL("{} => {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in params
-    )
-    # Two statements in one message are one transaction, hence `set local`; psycopg then leaves us at the first result.
-    query = sql.SQL("set local role service_role; select public.{}({})").format(sql.Identifier(function), arguments)
     values = {name: Jsonb(v) if isinstance(v, (dict, list)) else v for name, v in params.items()}
     async with AsyncClientCursor(connection) as cursor:
-        await cursor.execute(query, values)
+        await cursor.execute(_query(function, tuple(params)), values)
         cursor.nextset()
         row = await cursor.fetchone()
     return row[0] if row else None

@@ -1,0 +1,88 @@
+"""What the worker functions answer, typed."""
+
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from opsroom.domain.lifecycle import Lane
+
+StartVerdict = Literal["started", "cancel", "lost"]
+ReleaseVerdict = Literal["released", "started", "lost"]
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class CarriedArtifact(_Answer):
+    """A file that an earlier attempt left: `name` is its path in the working directory."""
+
+    name: str
+    sha256: str
+    size_bytes: int
+    object_path: str
+
+
+class CarriedStep(_Answer):
+    """A step that an earlier attempt has done; it counts as succeeded and is not run again."""
+
+    step: str
+    artifacts: tuple[CarriedArtifact, ...] = ()
+
+
+class Claim(_Answer):
+    """A run that is this worker's, and the token that proves it."""
+
+    run_id: str
+    claim_token: str
+    session_id: str
+    lane: Lane
+    attempt: int
+    root_run_id: str
+    title: str | None = None
+    template_slug: str
+    template_version: int
+    template_digest: str
+    spec: dict[str, Any]
+    params: dict[str, Any]
+    lease_seconds: float
+    timeout_seconds: float
+    carried: tuple[CarriedStep, ...] = ()
+
+
+class Beat(_Answer):
+    """What a heartbeat learned of one run."""
+
+    run_id: str
+    verdict: Literal["ok", "cancel", "lost"]
+    lease_seconds: float | None = None
+
+
+class Held(_Answer):
+    """Whether the run was still in this worker's hands when it wrote."""
+
+    verdict: Literal["ok", "lost"]
+
+
+class Started(_Answer):
+    verdict: StartVerdict
+
+
+class Released(_Answer):
+    verdict: ReleaseVerdict
+
+
+class Swept(_Answer):
+    """Runs that a sweep ended or retried; `held` while a circuit breaker is open."""
+
+    lost: int
+    timed_out: int
+    retried: int
+    held: bool = False
+
+
+CLAIMS: Final = TypeAdapter(list[Claim])
+BEATS: Final = TypeAdapter(list[Beat])
+STARTED: Final = TypeAdapter(list[Started])
+FINISHED: Final = TypeAdapter(list[Held])
+RELEASED: Final = TypeAdapter(list[Released])
