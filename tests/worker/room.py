@@ -178,7 +178,10 @@ class WorkerProcess:
                 raise AssertionError(f"the worker ended with {self.process.returncode}:\n{self.said}")
             return text in self.said
 
-        await eventually(there, f"the worker to say {text!r}; it said:\n{self.said}", seconds)
+        try:
+            await eventually(there, f"the worker to say {text!r}", seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it said:\n{self.said}") from None
 
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)

@@ -1,6 +1,7 @@
 """The HTTPS transport: PostgREST's RPC with the service key, for places with no database port. It only polls."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping
 from http import HTTPStatus
 from typing import Any, cast
@@ -9,6 +10,8 @@ import httpx
 
 from opsroom.domain.errors import from_sqlstate
 from workers.store.transport import Channel, Losses, Refused, Unavailable
+
+log = logging.getLogger(__name__)
 
 TIMEOUT = httpx.Timeout(15, connect=5)
 
@@ -50,6 +53,7 @@ class HttpsTransport:
         raise _translate(answer)
 
     async def hints(self, worker_id: str) -> AsyncIterator[str]:
+        log.info("over HTTPS there are no wake-ups: losses are noticed by the lease", extra={"worker": worker_id})
         await asyncio.Event().wait()
         yield "queued"
 

@@ -110,9 +110,8 @@ class PostgresTransport:
             await other.execute("select pg_notify(%s, '')", (probe,))
         heard = [notice async for notice in connection.notifies(timeout=PROBE_SECONDS, stop_after=1)]
         if not heard:
-            log.warning(
-                "no notification arrives (a transaction pooler?): losses are noticed by the lease, new runs by polling"
-            )
+            # As behind a transaction pooler. New runs are found by polling.
+            log.warning("notifications do not arrive: losses are noticed by the lease")
             heard = [notice async for notice in connection.notifies(stop_after=1)]
         # Only a server process that is this worker's alone passes a notification on: so its end is the worker's end.
         await _call(connection, "attach_worker", {"p_worker_id": worker_id})
