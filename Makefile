@@ -6,7 +6,7 @@ export UV_PYTHON_DOWNLOADS ?= never
 export REFLEX_TELEMETRY_ENABLED := false
 RUN := .venv/bin
 
-.PHONY: help up setup test check format bench soak reset clean
+.PHONY: help up setup test check format bench reset clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -32,7 +32,7 @@ setup: .venv/.installed
 test: .venv/.installed-dev ## Check and test everything; installs what that needs
 	@sh tools/install-chromium
 	@$(MAKE) --no-print-directory check
-	@$(RUN)/pytest
+	@$(RUN)/pytest -n 3 --dist loadgroup
 
 check: .venv/.installed-dev ## Lint, formats, types, imports, the Edge Function, the Spec Kit bundle
 	@$(RUN)/ruff check
@@ -46,7 +46,7 @@ check: .venv/.installed-dev ## Lint, formats, types, imports, the Edge Function,
 format: .venv/.installed-dev ## Put every file into its format
 	@$(RUN)/ruff check --fix --quiet
 	@$(RUN)/ruff format --quiet
-	@$(RUN)/deno fmt --quiet supabase/functions
+	@for folder in supabase/functions/*/; do (cd $$folder && $(CURDIR)/$(RUN)/deno fmt --quiet); done
 
 bench: .venv/.installed-dev ## Print the benchmarks: ratios against references in the same run
 	@sh tools/install-chromium

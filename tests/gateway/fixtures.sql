@@ -75,14 +75,14 @@ create or replace function public.contract_ring(topic text, size int default 1) 
 create or replace function public.contract_take_over() returns text language plpgsql as
   $$ begin execute 'reset role'; execute 'set local role postgres'; return current_user; end $$;
 
--- Private topics named contract:<user id> are the user's own to read and write; contract-read:<user id> to read only.
+-- Private topics named contract:<user id>:<anything> are the user's own to read and write; contract-read:<user id> to read only.
 drop policy if exists contract_read on realtime.messages;
 drop policy if exists contract_write on realtime.messages;
 create policy contract_read on realtime.messages for select to authenticated using (
-  realtime.topic() in ('contract:' || (select auth.uid())::text, 'contract-read:' || (select auth.uid())::text)
+  split_part(realtime.topic(), ':', 1) in ('contract', 'contract-read') and split_part(realtime.topic(), ':', 2) = (select auth.uid())::text
 );
 create policy contract_write on realtime.messages for insert to authenticated with check (
-  realtime.topic() = 'contract:' || (select auth.uid())::text
+  split_part(realtime.topic(), ':', 1) = 'contract' and split_part(realtime.topic(), ':', 2) = (select auth.uid())::text
 );
 
 -- In the bucket contract-private everybody signed in writes and reads below a folder named like their user id.

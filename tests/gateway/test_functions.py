@@ -18,3 +18,9 @@ async def test_an_unknown_function_is_404(project: Project, ada: Person) -> None
     assert answer.status_code == 404
     with pytest.raises(FunctionsHttpError):
         await ada.client.functions.invoke("nothing-here")
+
+
+async def test_a_path_that_is_no_address_is_404(project: Project, ada: Person) -> None:
+    for path in ("/functions/v1/ops-executor/%00", "/functions/v1/ops-executor/v1/%0a"):
+        answer = await project.http.get(path, headers=project.headers(ada.token))
+        assert answer.status_code == 404

@@ -52,11 +52,15 @@ class FunctionsProxy:
         if name not in self._settings.functions_without_jwt:
             self._gatekeeper.caller_of(request.headers, request.query_params)
         path = "/" + name + ("/" + request.path_params["rest"] if "rest" in request.path_params else "")
+        try:
+            address = httpx.URL(path=path, query=request.scope["query_string"])
+        except httpx.InvalidURL as error:
+            raise ApiError(404, {"code": "NOT_FOUND", "message": f"No function has this path: {error}"}) from error
         headers = [(key, value) for key, value in request.headers.items() if key not in _NOT_FORWARDED]
         headers += [("x-forwarded-host", request.url.netloc), ("x-forwarded-proto", request.url.scheme)]
         upstream = self.client.build_request(
             request.method,
-            httpx.URL(path=path, query=request.scope["query_string"]),
+            address,
             headers=headers,
             content=request.stream() if request.method not in ("GET", "HEAD") else None,
         )
