@@ -58,32 +58,42 @@ as $$
   select (public.start_runs(jsonb_build_array(jsonb_build_object('run_id', p_run_id, 'claim_token', p_claim_token))) -> 0) - 'run_id';
 $$;
 
--- One call for all runs of a worker. Answers, for each: ok, cancel (stop it, then finish it), or lost (kill it, report nothing).
+-- One call for all runs of a worker. Answers, for each: ok, cancel (stop it, then finish it), or lost (kill it, report nothing). A run
+-- whose row somebody else keeps locked is waited for only a moment and then left out of the answer, so that it costs no other run its lease.
 create function public.heartbeat(p_worker_id uuid, p_runs jsonb)
 returns jsonb
 language plpgsql security definer
 set search_path = ''
 as $$
 declare
+  v_beaten jsonb := '{}';
   v_answer jsonb;
 begin
   perform private.touch_worker(p_worker_id);
-  with beating as materialized (
-    select (e ->> 'run_id')::uuid as run_id, (e ->> 'claim_token')::uuid as claim_token from jsonb_array_elements(p_runs) as t (e)
-  ), held as materialized (
-    select r.id from public.runs as r join beating as b on r.id = b.run_id
-    where r.claim_token = b.claim_token and r.status in ('claimed', 'running')
-    order by r.id for no key update of r
-  ), beaten as (
-    update public.runs as r
-    set heartbeat_at = clock_timestamp(), lease_expires_at = clock_timestamp() + make_interval(secs => r.lease_seconds)
-    from held where r.id = held.id
-    returning r.id, r.lease_seconds, r.cancel_requested_at
-  )
-  select jsonb_agg(jsonb_build_object('run_id', b.run_id, 'lease_seconds', n.lease_seconds,
-    'verdict', case when n.id is null then 'lost' when n.cancel_requested_at is not null then 'cancel' else 'ok' end))
-  into v_answer
-  from beating as b left join beaten as n on n.id = b.run_id;
-  return coalesce(v_answer, '[]');
+  for v_try in 1 .. 5 loop
+    with held as materialized (
+      select r.id from public.runs as r join jsonb_array_elements(p_runs) as t (e)
+        on r.id = (e ->> 'run_id')::uuid and r.claim_token = (e ->> 'claim_token')::uuid
+      where r.status in ('claimed', 'running') and not v_beaten ? r.id::text
+      order by r.id for no key update of r skip locked
+    ), beaten as (
+      update public.runs as r
+      set heartbeat_at = clock_timestamp(), lease_expires_at = clock_timestamp() + make_interval(secs => r.lease_seconds)
+      from held where r.id = held.id
+      returning r.id, r.lease_seconds, r.cancel_requested_at
+    )
+    select v_beaten || coalesce(jsonb_object_agg(n.id, jsonb_build_object('lease_seconds', n.lease_seconds,
+      'verdict', case when n.cancel_requested_at is not null then 'cancel' else 'ok' end)), '{}')
+    into v_beaten from beaten as n;
+    select jsonb_agg(jsonb_build_object('run_id', e ->> 'run_id', 'lease_seconds', null, 'verdict', case when r.id is null then 'lost' end)
+                     || coalesce(v_beaten -> (e ->> 'run_id'), '{}'))
+    into v_answer
+    from jsonb_array_elements(p_runs) as t (e)
+    left join public.runs as r on r.id = (e ->> 'run_id')::uuid and r.claim_token = (e ->> 'claim_token')::uuid
+      and r.status in ('claimed', 'running');
+    exit when not coalesce(v_answer @? '$[*] ? (@.verdict == null)', false);
+    perform pg_sleep(0.05);
+  end loop;
+  return coalesce(jsonb_path_query_array(v_answer, '$[*] ? (@.verdict != null)'), '[]');
 end;
 $$;

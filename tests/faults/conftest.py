@@ -55,8 +55,7 @@ async def stack() -> AsyncIterator[Stack]:
 
 @pytest.fixture
 async def ward(stack: Stack, person: str, tmp_path: Path) -> AsyncIterator[Ward]:
-    ward = Ward(stack, tmp_path, person, base_url=stack.api_url)
-    ward.session_id = await ward.new_session()
+    ward = await Ward.open(stack, tmp_path, person)
     yield ward
     await ward.clear()
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import uuid
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg import sql
 
 from tests.support import history_source, witness
 from tests.support.history import History
+from tests.support.stack import Stack
 from tests.worker.room import Room, WorkerProcess, eventually
-from workers.store import Claim, Store
-from workers.store.postgres import PostgresTransport
 
 LEASE = 5
 """Seconds: the shortest lease that a template may ask for."""
@@ -23,6 +24,12 @@ LEASE = 5
 class Ward(Room):
     created: set[str] = field(default_factory=set[str])
     sessions: set[str] = field(default_factory=set[str])
+
+    @classmethod
+    async def open(cls, stack: Stack, folder: Path, person: str) -> Ward:
+        ward = cls(stack, folder, person, base_url=stack.api_url)
+        ward.session_id = await ward.new_session()
+        return ward
 
     @property
     def witness(self) -> Path:
@@ -89,6 +96,19 @@ class Ward(Room):
         # A freshly started database keeps silent for one lease.
         await eventually(ended, f"run {run_id} to be swept", LEASE + 5)
 
+    async def swept(self, run_id: str, seconds: float = LEASE + 5) -> None:
+        """Until a sweep ends it, for whatever reason a sweep has; nothing is helped along."""
+
+        async def ended() -> bool:
+            await self.service("sweep_runs")
+            return (await self.run(run_id))["finished_at"] is not None
+
+        await eventually(ended, f"run {run_id} to be swept", seconds)
+
+    async def successor_by_time(self, run_id: str) -> str:
+        await self.swept(run_id)
+        return await self.successor(run_id)
+
     async def row_of(self, worker: WorkerProcess) -> dict[str, Any]:
         return (await self.sql("select * from workers where pid = %s order by started_at desc", worker.process.pid))[0]
 
@@ -103,22 +123,54 @@ class Ward(Room):
             " where session_id = any(%s) and finished_at is null",
             list(self.sessions),
         )
-        await self.sql("update workers set stopped_at = clock_timestamp() where stopped_at is null")
 
-    @asynccontextmanager
-    async def store(self, url: str | None = None, worker_id: str | None = None) -> AsyncGenerator[Store]:
-        """A worker's hands without a worker: the calls, registered, one by one."""
-        store = Store(PostgresTransport(url or self.stack.database_url("worker"), 2), worker_id or str(uuid.uuid4()))
-        await store.open()
-        try:
-            await store.register_worker(name="hands", host="here", pid=1, version="0", capacity=100)
-            yield store
-        finally:
-            await store.close()
+    async def service(self, function: str, **args: Any) -> Any:
+        """One worker function, as a worker would call it: a worker's hands without a worker."""
+        names = sql.SQL(", ").join(sql.SQL("{} => {}").format(sql.Identifier(n), sql.Placeholder()) for n in args)
+        query = sql.SQL("select public.{}({})").format(sql.Identifier(function), names)
+        values = [json.dumps(value) if isinstance(value, list | dict) else value for value in args.values()]
+        url = self.stack.database_url("worker")
+        async with await psycopg.AsyncConnection.connect(url) as connection:
+            await connection.execute("set local role service_role")
+            row = await (await connection.execute(query, values)).fetchone()
+        return row[0] if row else None
 
-    async def claim(self, store: Store, run_id: str) -> Claim:
-        """This run and no other."""
-        await self.sql("update runs set priority = 100 where id = %s and status = 'queued'", run_id)
-        claims = await store.claim_runs(1, str(uuid.uuid4()))
-        assert [claim.run_id for claim in claims] == [run_id]
-        return claims[0]
+    async def admin(self, query: LiteralString, *args: Any) -> None:
+        """As the superuser, who can do what no role of the product may."""
+        url = self.stack.database_url("supabase_admin")
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+            await connection.execute(query, args or None)
+
+    async def hands(self, capacity: int = 100) -> str:
+        """The id of a registered worker that only tests move."""
+        worker = str(uuid.uuid4())
+        about = {"p_name": "hands", "p_host": "here", "p_pid": 1, "p_version": "0", "p_transport": "postgres"}
+        await self.service("register_worker", p_worker_id=worker, p_capacity=capacity, **about)
+        return worker
+
+    async def claim(self, worker: str, limit: int = 1, request: str = "") -> list[dict[str, Any]]:
+        claims = await self.service(
+            "claim_runs", p_worker_id=worker, p_limit=limit, p_request_id=request or str(uuid.uuid4())
+        )
+        assert {claim["session_id"] for claim in claims} <= self.sessions, "another test left runs behind"
+        return claims
+
+    async def start(self, claim: dict[str, Any]) -> str:
+        return (await self.service("start_run", **fence(claim)))["verdict"]
+
+    async def append(self, claim: dict[str, Any], batch: int, *events: dict[str, Any]) -> str:
+        answer = await self.service("append_events", **fence(claim), p_batch=batch, p_events=list(events))
+        return answer["verdict"]
+
+    async def finish(self, claim: dict[str, Any], status: str = "succeeded", reason: str | None = None) -> str:
+        return (await self.service("finish_run", **fence(claim), p_status=status, p_reason=reason))["verdict"]
+
+
+def fence(claim: dict[str, Any]) -> dict[str, Any]:
+    return {"p_run_id": claim["run_id"], "p_claim_token": claim["claim_token"]}
+
+
+STEP: tuple[dict[str, Any], dict[str, Any]] = (
+    {"type": "step.started", "step": "s1"},
+    {"type": "step.finished", "step": "s1", "data": {"status": "succeeded", "exit_code": 0}},
+)

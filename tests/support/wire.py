@@ -117,6 +117,9 @@ class _Link:
         while True:
             head = await self._far_reader.readexactly(5)
             pending += head + await self._far_reader.readexactly(struct.unpack("!i", head[1:])[0] - 4)
+            if head[:1] == b"A" and self._wire.deaf:
+                pending = pending[: -struct.unpack("!i", head[1:])[0] - 1]
+                continue
             if (self._answer_trap or self._swallow) and head[:1] != b"Z":
                 continue  # the whole answer: only then is the statement's transaction known to be committed
             if self._swallow:
@@ -151,21 +154,26 @@ class _Link:
 class Wire:
     """Use as `async with Wire(stack) as wire`; `wire.url` is the worker's way to the database."""
 
-    def __init__(self, stack: Stack, target: int | None = None) -> None:
-        self.target = target or stack.postgres.port
+    def __init__(self, stack: Stack, host: str = "127.0.0.1") -> None:
+        self.target = stack.postgres.port
+        self._host = host
         self._stack = stack
         self._links: set[_Link] = set()
         self._traps: list[Trap] = []
         self._up = True
         self.open = asyncio.Event()
         self.open.set()
+        self.deaf = False
+        """Whether notifications are dropped on the way, as they are behind a transaction pooler."""
         self.chance: Callable[[bytes], Do | None] | None = None
         """For soaks: asked about every call, may name what is to happen to it."""
 
     async def __aenter__(self) -> Wire:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, self._host, 0)
         port = self._server.sockets[0].getsockname()[1]
-        self.url = self._stack.database_url("worker").replace(f":{self._stack.postgres.port}/", f":{port}/")
+        self.url = self._stack.database_url("worker").replace(
+            f"127.0.0.1:{self._stack.postgres.port}/", f"{self._host}:{port}/"
+        )
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -1,0 +1,71 @@
+"""Every call of a worker: doubled, its request lost, its answer lost after the server had committed. One worker, one wire."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.faults.ward import Ward
+from tests.support.stack import Stack
+from tests.support.wire import Do, Wire
+from tests.worker.room import WorkerProcess
+
+CALLS = ("claim_runs", "start_runs?", "append_events", "put_artifact", "finish_runs?", "heartbeat")
+FAULTS: tuple[Do, ...] = ("twice", "cut_request", "cut_answer")
+
+
+@pytest.fixture(scope="module")
+async def served(
+    stack: Stack, person: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[tuple[Wire, WorkerProcess]]:
+    ward = await Ward.open(stack, tmp_path_factory.mktemp("served"), person)
+    async with Wire(stack) as wire, ward.worker(OPSROOM_DATABASE_URL=wire.url) as worker:
+        await worker.until_said("worker started")
+        yield wire, worker
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_call_that_goes_wrong_changes_nothing(
+    ward: Ward, served: tuple[Wire, WorkerProcess], call: str, fault: Do
+) -> None:
+    wire, _ = served
+    trap = wire.on(call, fault)
+    # Long enough for a batch of events of its own, and for a heartbeat.
+    body, artifacts = "echo first; echo proof > proof.txt", [{"path": "proof.txt", "kind": "file"}]
+    run_id = await ward.go(body, seconds=1.2 if call == "heartbeat" else 0.4, step={"artifacts": artifacts})
+    assert (await ward.until(run_id))["status"] == "succeeded"
+    async with asyncio.timeout(5):
+        await trap.reached.wait()
+    assert await ward.output(run_id) == "first\n"
+    assert list(await ward.artifacts(run_id)) == ["proof.txt"]
+    await ward.check()
+
+
+@pytest.mark.parametrize("kind", ["calls", "heartbeat", "listen"])
+async def test_one_kind_of_connection_is_lost(ward: Ward, served: tuple[Wire, WorkerProcess], kind: str) -> None:
+    wire, worker = served
+    run_id = await ward.go("echo first", seconds=1.5)
+    await ward.until_seen(run_id)
+    assert wire.cut(kind)  # type: ignore[arg-type]
+    assert (await ward.until(run_id))["status"] == "succeeded"
+    assert worker.process.returncode is None
+    await ward.check()
+
+
+@pytest.mark.parametrize("kind", ["heartbeat", "listen", "calls"])
+async def test_pg_terminate_backend(ward: Ward, served: tuple[Wire, WorkerProcess], kind: str) -> None:
+    run_id = await ward.go("echo first", seconds=1.5)
+    await ward.until_seen(run_id)
+    last = {"heartbeat": '%."heartbeat"(%', "listen": "listen %", "calls": "%"}[kind]
+    gone = await ward.sql(
+        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'opsroom-worker'"
+        " and (query ilike %s or query ilike %s)",
+        last,
+        last if kind != "listen" else "%attach_worker%",
+    )
+    assert gone, f"there was no connection for {kind}"
+    assert (await ward.until(run_id))["status"] == "succeeded"
+    await ward.check()
