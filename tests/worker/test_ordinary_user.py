@@ -44,7 +44,9 @@ def another_user_runs_python() -> bool:
     if os.geteuid() != 0 or not shutil.which("setpriv"):
         return False
     # By way of env: setpriv itself still has the rights of root when it looks the program up.
-    return subprocess.run([*IDENTITY, "env", sys.executable, "-c", ""], check=False, capture_output=True).returncode == 0
+    return (
+        subprocess.run([*IDENTITY, "env", sys.executable, "-c", ""], check=False, capture_output=True).returncode == 0
+    )
 
 
 @pytest.mark.skipif(not another_user_runs_python(), reason="needs root, and an interpreter that another user reaches")
