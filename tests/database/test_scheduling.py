@@ -26,9 +26,10 @@ async def queue(operator: Person, session_id: str, template: str, lane: str = "A
 async def test_a_paused_lane_keeps_its_queue(room: Room, operator: Person, session_id: str, worker: Worker) -> None:
     slug = await seed(room, "plain")
     held, free = await queue(operator, session_id, slug, "A"), await queue(operator, session_id, slug, "B")
-    for _ in range(2):
-        lane = await operator.call("set_lane", p_session_id=session_id, p_lane="A", p_paused=True)
-    assert lane["paused_at"]
+    first, again = [
+        await operator.call("set_lane", p_session_id=session_id, p_lane="A", p_paused=True) for _ in range(2)
+    ]
+    assert first["paused_at"] == again["paused_at"] is not None
     assert [c["run_id"] for c in await worker.claim(9)] == [free]
     await operator.call("set_lane", p_session_id=session_id, p_lane="A", p_paused=False)
     assert [c["run_id"] for c in await worker.claim(9)] == [held]
@@ -213,11 +214,14 @@ async def test_force_ends_a_run_at_once_and_its_worker_finds_it_lost(
 async def test_an_exhausted_run_is_a_dead_letter(room: Room, operator: Person, session_id: str, worker: Worker) -> None:
     retry = {"attempts": 2, "on": ["failed"], "backoff_seconds": 0}
     run = await queue(operator, session_id, await seed(room, "twice", retry=retry))
+    attempts: list[str] = []
     for _ in range(2):
         (claim,) = await worker.claim()
         await worker.start(claim)
         await worker.finish(claim, "failed", "step_failed")
-    detail = await operator.call("read_run", p_run_id=claim["run_id"])
+        attempts.append(claim["run_id"])
+    assert attempts[0] == run
+    detail = await operator.call("read_run", p_run_id=attempts[1])
     assert detail["run"]["dead_letter"] is True
     assert [(a["attempt"], a["status"]) for a in detail["attempts"]] == [(1, "failed"), (2, "failed")]
     assert (await operator.call("read_run", p_run_id=run))["run"]["dead_letter"] is False
