@@ -56,7 +56,7 @@ async def test_an_object_that_changes_between_upload_and_record(ward: Ward, wire
         async with asyncio.timeout(20):
             await trap.reached.wait()
         if what == "vanishes":
-            await ward.admin("delete from storage.objects where name like %s", run_id + "/%")
+            await ward.vanish(run_id)
         else:
             await ward.admin(
                 "update storage.objects set metadata = metadata || '{\"size\": 1}' where name like %s", run_id + "/%"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, LiteralString
 
+import httpx
 import psycopg
 from psycopg import sql
 
@@ -109,6 +110,27 @@ class Ward(Room):
         await self.swept(run_id)
         return await self.successor(run_id)
 
+    async def until_last(self, run_id: str) -> dict[str, Any]:
+        """The end of the run or, where it was lost before it had started, of its last successor."""
+        run = await self.until(run_id, seconds=20)
+        while run["reason"] == "lost" and run["started_at"] is None:
+            run = await self.until(await self.successor(str(run["id"])), seconds=20)
+        return run
+
+    async def until_last_seen(self, run_id: str) -> str:
+        """The run, or the successor of one that was lost before it had started, that the witness saw start."""
+
+        async def seen() -> str | None:
+            rows = await self.sql(
+                "select id from runs where root_run_id = (select root_run_id from runs where id = %s)"
+                " and attempt >= (select attempt from runs where id = %s)",
+                run_id,
+                run_id,
+            )
+            return next((str(row["id"]) for row in rows if self.seen(str(row["id"]))), None)
+
+        return await eventually(seen, f"run {run_id} or a successor to start", 25)
+
     async def row_of(self, worker: WorkerProcess) -> dict[str, Any]:
         return (await self.sql("select * from workers where pid = %s order by started_at desc", worker.process.pid))[0]
 
@@ -140,6 +162,16 @@ class Ward(Room):
         url = self.stack.database_url("supabase_admin")
         async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
             await connection.execute(query, args or None)
+
+    async def vanish(self, run_id: str) -> None:
+        """Take what was uploaded for a run out of Storage, as somebody with the keys could."""
+        key = self.stack.secrets.service_role_key
+        headers = {"apikey": key, "authorization": f"Bearer {key}"}
+        rows = await self.sql("select name from storage.objects where split_part(name, '/', 1) = %s", run_id)
+        async with httpx.AsyncClient(headers=headers) as http:
+            body = {"prefixes": [row["name"] for row in rows]}
+            answer = await http.request("DELETE", f"{self.base_url}/storage/v1/object/artifacts", json=body)
+            assert rows and answer.is_success, answer.text
 
     async def hands(self, capacity: int = 100) -> str:
         """The id of a registered worker that only tests move."""

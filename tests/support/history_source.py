@@ -22,13 +22,11 @@ GONE_SECONDS = 3.0
 
 async def load(stack: Stack, sessions: Collection[str], witness: Path) -> History:
     """Everything about the runs of `sessions`, in one snapshot of the database."""
-    async with await psycopg.AsyncConnection.connect(
-        stack.database_url("postgres"), row_factory=dict_row
-    ) as connection:
+    async with await psycopg.AsyncConnection.connect(stack.database_url("postgres")) as connection:
         await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
 
         async def rows(query: Any) -> list[Row]:
-            return await (await connection.execute(query, (list(sessions),))).fetchall()
+            return await (await connection.cursor(row_factory=dict_row).execute(query, (list(sessions),))).fetchall()
 
         runs = {str(row["id"]): row for row in await rows("select * from runs where session_id = any(%s)")}
         of_these = "where run_id in (select id from runs where session_id = any(%s))"
