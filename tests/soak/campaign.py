@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import platform
 import random
@@ -90,6 +91,7 @@ class Campaign:
                 for _ in range(SESSIONS - 1):
                     await ward.new_session()
                 await ward.sql("update lanes set capacity = %s", LANE_CAPACITY)
+                await self._save_templates(ward)
                 async with Fleet(ward, self._plan.workers) as fleet:
                     await self._work(ward, fleet)
                     self._report.restarts = fleet.restarts
@@ -123,45 +125,49 @@ class Campaign:
         else:
             self._report.injected[name(injection)] += 1
 
-    async def _create(self, ward: Ward, until: float) -> None:
-        """Evenly over the time; as an operator whose calls are repeated under their key until they are answered."""
+    async def _save_templates(self, ward: Ward) -> None:
         retry = {"attempts": 5, "on": ["lost"], "backoff_seconds": 0}
         step = {"kind": "noop", "with": {}}
-        silent = await ward.template([step], lease_seconds=LEASE, retry=retry)
-        talking = await ward.template(
+        self._silent = await ward.template([step], lease_seconds=LEASE, retry=retry)
+        self._talking = await ward.template(
             [{"with": {"script": script(ward.witness, "echo talking", 0.05)}}], lease_seconds=LEASE, retry=retry
         )
-        self._silent = frozenset({silent})
+
+    async def _create(self, ward: Ward, until: float) -> None:
+        """Evenly over the time; as an operator whose calls are repeated under their key until they are answered."""
         places = [(session, lane) for session in sorted(ward.sessions) for lane in "ABCD"]
         began, total = time.monotonic(), self._plan.runs
         while len(self._created) < total and (now := time.monotonic()) < until:
             due = int(total * min(1.0, (now - began + 1) / (until - began))) - len(self._created)
-            for _ in range(min(due, 200)):
-                session, lane = self._choice.choice(places)
-                slug = talking if self._choice.random() < TALKERS else silent
-                await self._create_one(ward, session, slug, lane)
+            if due > 0:
+                batch = [self._choice.choice(places) for _ in range(min(due, 100))]
+                await self._create_batch(ward, batch)
             await asyncio.sleep(0.2)
 
-    async def _create_one(self, ward: Ward, session: str, slug: str, lane: str) -> None:
-        key = str(uuid.uuid4())
+    async def _create_batch(self, ward: Ward, places: list[tuple[str, str]]) -> None:
+        sessions, lanes = map(list, zip(*places, strict=True))
+        slugs = [self._talking if self._choice.random() < TALKERS else self._silent for _ in places]
+        keys = [str(uuid.uuid4()) for _ in places]
         while True:
             try:
-                run = await ward.call(
-                    "select create_run(p_session_id => %s, p_template => %s, p_lane => %s, p_idempotency_key => %s)",
-                    *(session, slug, lane, key),
+                runs = await ward.call(
+                    "select json_agg(create_run(p_session_id => s, p_template => t, p_lane => l, p_idempotency_key => k) ->> 'id')"
+                    " from unnest(%s::uuid[], %s::text[], %s::text[], %s::text[]) as new (s, t, l, k)",
+                    *(sessions, slugs, lanes, keys),
                 )
             except psycopg.OperationalError:
                 await asyncio.sleep(0.3)
             else:
-                self._created.add(run["id"])
+                self._created.update(runs)
                 return
 
     async def _work_off(self, ward: Ward) -> None:
         until = time.monotonic() + self._plan.drain_seconds
         while time.monotonic() < until:
-            (row,) = await ward.sql("select count(*) as n from runs where finished_at is null")
-            if row["n"] == 0:
-                break
+            with contextlib.suppress(psycopg.OperationalError):  # it may still recover from the last fault
+                (row,) = await ward.sql("select count(*) as n from runs where finished_at is null")
+                if row["n"] == 0:
+                    break
             await asyncio.sleep(0.5)
 
     async def _judge(self, ward: Ward) -> None:
@@ -170,7 +176,7 @@ class Campaign:
         for session in sorted(ward.sessions):
             history = await history_source.load(ward.stack, [session], ward.folder / "none")
             history.sightings = [s for s in sightings if s.run_id in history.runs]
-            history.silent, history.outlive_seconds = self._silent, LEASE
+            history.silent, history.outlive_seconds = frozenset({self._silent}), LEASE
             history.created = self._created & history.runs.keys()
             history.processes = await history_source.left(history.runs.keys(), ward.work)
             known |= history.runs.keys()
