@@ -10,13 +10,17 @@ import sys
 
 from rich.console import Console
 
-from bench import board_latency, engine, pickup
+from bench import board_latency, cancel, engine, log, loss, pickup, throughput
 from bench.report import Row, machine, print_rows
 
 BENCHMARKS = {
     "board": ("Change in the database to the board in the browser", board_latency.run),
     "engine": ("Engine calls against bare SQL", engine.run),
     "pickup": ("Pick-up by an idle worker", pickup.run),
+    "throughput": ("Runs of no-op steps with full evidence, a hundred at a time; ms for each run", throughput.run),
+    "loss": ("kill -9 of a worker to the successor's start elsewhere", loss.run),
+    "cancel": ("Cancel to the last process gone", cancel.run),
+    "log": ("Heartbeats while one run says 20,000 lines a second", log.run),
 }
 
 

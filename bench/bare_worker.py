@@ -22,7 +22,7 @@ async def work(dsn: str) -> None:
     print("ready", flush=True)
     async for _ in listener.notifies():
         while row := await (await connection.execute(floor.CLAIM)).fetchone():
-            process = await asyncio.create_subprocess_exec("echo", "hello", stdout=asyncio.subprocess.PIPE)
+            process = await asyncio.create_subprocess_exec("date", "+%s.%N", stdout=asyncio.subprocess.PIPE)
             assert process.stdout is not None
             line = await process.stdout.readline()
             await connection.execute(floor.APPEND, (row[0], json.dumps([{"message": line.decode()}])))

@@ -30,7 +30,7 @@ Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 TEMPLATE = {
     "slug": "bench",
     "title": "Benchmark",
-    "steps": [{"id": "say", "title": "Say hello", "kind": "shell", "with": {"argv": ["echo", "hello"]}}],
+    "steps": [{"id": "say", "title": "Say the time", "kind": "shell", "with": {"argv": ["date", "+%s.%N"]}}],
 }
 
 

@@ -28,7 +28,7 @@ from workers.sweep import Sweeper
 log = logging.getLogger(__name__)
 
 UNANSWERED_SECONDS: Final = 15.0
-SKIPPED_SECONDS: Final = 0.02
+SKIPPED_SECONDS: Final = 0.1
 """A claim skips lanes that another worker is claiming from in that moment: it looks again so soon."""
 GOODBYE_SECONDS: Final = 5.0
 
@@ -65,6 +65,7 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.drain)
         await self._leash.start()
+        self._leash.prepare()
         if self._settings.port is not None:
             await self.health.start(self._settings.host, self._settings.port)
         await self._store.open()

@@ -27,5 +27,5 @@ def configure(level: str) -> None:
     handler.setFormatter(_FieldFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # One line per request would drown the worker's own words, and shows addresses of storage objects.
-    for noisy in ("httpx", "httpcore", "psycopg.pool"):
+    for noisy in ("httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

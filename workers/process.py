@@ -16,7 +16,9 @@ from workers.environment import base_environment
 
 PIPE_BYTES = 1 << 20
 STREAM_LIMIT = 1 << 18
-DRAIN_SECONDS = 5.0
+SPARES = 2
+"""Supervisors that sit ready."""
+REFILL_SECONDS = 0.02
 
 
 class ProcessNotStarted(Exception):
@@ -86,10 +88,30 @@ class Process:
         return Exit(said["exit"], said["signal"], said["left"])
 
 
-class Leash:
-    """The worker's one small helper program that starts all processes. Restarted when it is gone."""
+@dataclass
+class Seat:
+    """A supervisor that waits for its command, and this end of its control socket and of the command's streams."""
 
-    def __init__(self) -> None:
+    streams: tuple[asyncio.StreamReader, asyncio.StreamReader]
+    transports: tuple[asyncio.BaseTransport, ...]
+    control: tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+    def close(self) -> None:
+        for transport in (*self.transports, self.control[1]):
+            transport.close()
+
+
+class Leash:
+    """The worker's one small helper program that starts all processes. Restarted when it is gone.
+
+    Forking a supervisor takes longer than starting the command itself, so some sit ready: the next commands' first
+    bytes do not wait for it.
+    """
+
+    def __init__(self, spares: int = SPARES) -> None:
+        self._spares = spares
+        self._ready: list[Seat] = []
+        self._refill: asyncio.Task[None] | None = None
         self._door: socket.socket | None = None
         self._program: asyncio.subprocess.Process | None = None
         self._starting = asyncio.Lock()
@@ -114,6 +136,10 @@ class Leash:
 
     async def close(self) -> None:
         """End the program; runs that are still there keep their own supervisors."""
+        if self._refill and self._refill is not asyncio.current_task():
+            self._refill.cancel()
+        while self._ready:
+            self._ready.pop().close()
         if self._door:
             self._door.close()
             self._door = None
@@ -125,6 +151,43 @@ class Leash:
         """Start `argv`. Raises ProcessNotStarted."""
         if any("\x00" in text for text in (*argv, *env, *env.values())):
             raise ProcessNotStarted("an argument or environment variable holds a NUL character")
+        seat = await self._take_seat()
+        try:
+            order = {"argv": list(argv), "env": dict(env), "cwd": str(cwd), "until": until}
+            seat.control[1].write(json.dumps(order).encode() + b"\n")
+            answer = json.loads(await seat.control[0].readline() or b'{"error": "the leash is gone"}')
+            if "error" in answer:
+                raise ProcessNotStarted(answer["error"])
+        except BaseException:
+            seat.close()
+            raise
+        return Process(answer["pid"], seat.streams, seat.transports, seat.control)
+
+    def prepare(self) -> None:
+        """Have supervisors sit ready, soon: not in the way of the command that is being started."""
+        if self._refill is None or self._refill.done():
+            self._refill = asyncio.create_task(self._refill_seats())
+
+    async def _refill_seats(self) -> None:
+        while len(self._ready) < self._spares:
+            await asyncio.sleep(REFILL_SECONDS)
+            try:
+                self._ready.append(await self._new_seat())
+            except (OSError, ProcessNotStarted):
+                return
+
+    async def _take_seat(self) -> Seat:
+        # A supervisor without the program above it could lose what escapes from it: then the spares are renewed.
+        await self.start()
+        self.prepare()
+        while self._ready:
+            seat = self._ready.pop()
+            if not seat.control[0].at_eof():
+                return seat
+            seat.close()
+        return await self._new_seat()
+
+    async def _new_seat(self) -> Seat:
         await self.start()
         ours, theirs = socket.socketpair()
         out_read, out_write = _pipe()
@@ -143,18 +206,7 @@ class Leash:
         control = await asyncio.open_connection(sock=ours)
         out, out_transport = await _stream(out_read)
         err, err_transport = await _stream(err_read)
-        try:
-            order = {"argv": list(argv), "env": dict(env), "cwd": str(cwd), "until": until}
-            control[1].write(json.dumps(order).encode() + b"\n")
-            await control[1].drain()
-            answer = json.loads(await control[0].readline() or b'{"error": "the leash is gone"}')
-            if "error" in answer:
-                raise ProcessNotStarted(answer["error"])
-        except BaseException:
-            for transport in (out_transport, err_transport, control[1]):
-                transport.close()
-            raise
-        return Process(answer["pid"], (out, err), (out_transport, err_transport), control)
+        return Seat((out, err), (out_transport, err_transport), control)
 
     async def _hand_over(self, *handles: int) -> None:
         message = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", handles))]

@@ -13,9 +13,8 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
 import psycopg
-from psycopg import AsyncClientCursor, AsyncConnection, sql
+from psycopg import AsyncClientCursor, AsyncConnection, pq, sql
 from psycopg.types.json import Jsonb
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from opsroom.domain.errors import from_sqlstate
 from workers.store.transport import Channel, Losses, Refused, Unavailable
@@ -41,49 +40,50 @@ CONNECTION: Final[dict[str, Any]] = {
 
 
 class PostgresTransport:
-    """`size` connections for calls, one for heartbeats, one for LISTEN."""
+    """At most `size` connections for calls, one for heartbeats, one for LISTEN: the last is the worker's own."""
 
     name = "postgres"
 
     def __init__(self, url: str, size: int) -> None:
         self._url = url
-        self._pool = AsyncConnectionPool[AsyncConnection[Any]](
-            url, kwargs=CONNECTION, min_size=min(3, size), max_size=size, open=False, timeout=5, name="calls"
-        )
-        self._heartbeat: AsyncConnection[Any] | None = None
+        self._slots = asyncio.Semaphore(size)
+        self._idle: dict[Channel, list[AsyncConnection[Any]]] = {"calls": [], "heartbeat": []}
         self.losses: Losses = "lease"
 
     async def open(self) -> None:
-        await self._pool.open(wait=False)
+        pass
 
     async def close(self) -> None:
-        await self._pool.close()
-        if self._heartbeat:
-            await self._heartbeat.close()
+        for channel in self._idle:
+            await self._forget(channel)
 
     async def call(self, function: str, params: Mapping[str, Any], channel: Channel) -> Any:
         try:
             if channel == "heartbeat":
-                return await self._beat(function, params)
-            async with self._pool.connection() as connection:
-                return await _call(connection, function, params)
-        except PoolTimeout as error:
-            raise Unavailable(f"no database connection: {error}") from error
+                return await self._call(function, params, channel)
+            async with self._slots:
+                return await self._call(function, params, channel)
         except psycopg.Error as error:
             raise _translate(error) from error
 
-    async def _beat(self, function: str, params: Mapping[str, Any]) -> Any:
-        # Taken out while in use: one that was cancelled in the middle, because it hung, is not used again.
-        connection, self._heartbeat = self._heartbeat, None
-        if connection is None or connection.closed:
-            connection = await AsyncConnection.connect(self._url, **CONNECTION)
+    async def _call(self, function: str, params: Mapping[str, Any], channel: Channel) -> Any:
+        # Taken out while in use: one that was cancelled in the middle, because it hung, is not used again. The one used
+        # last is used next, because its plans are warm: a queue of connections would keep a quiet worker's all cold.
+        idle = self._idle[channel]
+        connection = idle.pop() if idle else await AsyncConnection.connect(self._url, **CONNECTION)
         try:
-            answer = await _call(connection, function, params)
-        except BaseException:
-            await connection.close()
-            raise
-        self._heartbeat = connection
-        return answer
+            return await _call(connection, function, params)
+        finally:
+            if connection.info.transaction_status == pq.TransactionStatus.IDLE:
+                idle.append(connection)
+            else:
+                # What cut this one off has most likely cut off all.
+                await connection.close()
+                await self._forget(channel)
+
+    async def _forget(self, channel: Channel) -> None:
+        while self._idle[channel]:
+            await self._idle[channel].pop().close()
 
     async def hints(self, worker_id: str) -> AsyncIterator[str]:
         pause = FIRST_PAUSE
