@@ -3,6 +3,7 @@
 # Reflex gives a Var the attributes of what it stands for at run time only.
 # pyright: reportAttributeAccessIssue=false, reportOperatorIssue=false
 
+import asyncio
 import datetime as dt
 import uuid
 from collections.abc import AsyncGenerator
@@ -17,12 +18,13 @@ from opsroom.components.sessions import create_dialog, session_group, session_sk
 from opsroom.components.shell import page, user_menu
 from opsroom.components.views import BoardHead, Freshness, LaneCard, SessionItem
 from opsroom.control_plane.client import ControlPlane
+from opsroom.control_plane.errors import ControlPlaneUnreachable
 from opsroom.domain.errors import NotAuthenticated, OpsRoomError
 from opsroom.room import broadcast
 from opsroom.room.live import Live, Picture, Subject, watch
 from opsroom.room.present import board_values, grouped, iso, pick
 from opsroom.room.sign_ins import SignIn
-from opsroom.room.viewer import Viewer, arrive, refusal, signed_in, to_sign_in
+from opsroom.room.viewer import LOAD_AGAIN_SECONDS, Viewer, arrive, refusal, signed_in, to_sign_in
 
 LANES = ("A", "B", "C", "D")
 
@@ -78,6 +80,14 @@ class BoardState(rx.State):
             yield to_sign_in(self)
         except OpsRoomError as error:
             self.phase, self.problem_title, self.problem_text = "problem", error.message, error.hint or ""
+            if isinstance(error, ControlPlaneUnreachable):
+                yield BoardState.load_again
+
+    @rx.event(background=True)
+    async def load_again(self) -> Any:
+        """Try once more after a while, for as long as the page is open: nobody has to press a button."""
+        await asyncio.sleep(LOAD_AGAIN_SECONDS)
+        return BoardState.load
 
     def _wanted(self) -> str:
         path = self.router.url.path.strip("/").split("/")

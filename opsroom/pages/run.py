@@ -3,6 +3,7 @@
 # Reflex gives a Var the attributes of what it stands for at run time only.
 # pyright: reportAttributeAccessIssue=false, reportOperatorIssue=false
 
+import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -24,6 +25,7 @@ from opsroom.components.run import (
 )
 from opsroom.components.shell import page, user_menu
 from opsroom.components.views import ArtifactView, AttemptView, Freshness, PhaseView, RunView, StepView
+from opsroom.control_plane.errors import ControlPlaneUnreachable
 from opsroom.domain.errors import NotAuthenticated, OpsRoomError
 from opsroom.room import broadcast
 from opsroom.room.live import Picture, Subject, watch
@@ -31,7 +33,7 @@ from opsroom.room.present import iso
 from opsroom.room.present_run import run_values
 from opsroom.room.preview import preview
 from opsroom.room.sign_ins import SignIn
-from opsroom.room.viewer import NEEDS_OPERATOR, Viewer, arrive, refusal, signed_in, to_sign_in
+from opsroom.room.viewer import LOAD_AGAIN_SECONDS, NEEDS_OPERATOR, Viewer, arrive, refusal, signed_in, to_sign_in
 
 
 class RunState(rx.State):
@@ -74,6 +76,14 @@ class RunState(rx.State):
             yield to_sign_in(self)
         except OpsRoomError as error:
             self.phase, self.problem_title, self.problem_text = "problem", error.message, error.hint or ""
+            if isinstance(error, ControlPlaneUnreachable):
+                yield RunState.load_again
+
+    @rx.event(background=True)
+    async def load_again(self) -> Any:
+        """Try once more after a while, for as long as the page is open: nobody has to press a button."""
+        await asyncio.sleep(LOAD_AGAIN_SECONDS)
+        return RunState.load
 
     @rx.event
     async def cancel(self, run_id: str, reason: str) -> Any:

@@ -11,6 +11,9 @@ from opsroom.domain.lifecycle import at_least
 from opsroom.room import broadcast, live
 from opsroom.room.sign_ins import SignIn, cookie_of, require
 
+LOAD_AGAIN_SECONDS: Final = 1.5
+"""How long a page that could not load waits before it tries again by itself."""
+
 NEEDS_OPERATOR: Final = "Your role may look, not act. Ask an admin for the role operator."
 
 
