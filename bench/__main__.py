@@ -10,7 +10,7 @@ import sys
 
 from rich.console import Console
 
-from bench import board_latency, cancel, engine, log, loss, pickup, throughput
+from bench import batches, board_latency, cancel, depth, engine, log, loss, pickup, references, throughput
 from bench.report import Row, machine, print_rows
 
 BENCHMARKS = {
@@ -18,6 +18,9 @@ BENCHMARKS = {
     "engine": ("Engine calls against bare SQL", engine.run),
     "pickup": ("Pick-up by an idle worker", pickup.run),
     "throughput": ("Runs of no-op steps with full evidence, a hundred at a time; ms for each run", throughput.run),
+    "batches": ("The engine's SQL against bare SQL, one by one and a hundred at a time; ms for each run", batches.run),
+    "depth": ("A claim from a deep table against one from an empty table", depth.run),
+    "references": ("Other queues against the engine's worker; ms for each job", references.run),
     "loss": ("kill -9 of a worker to the successor's start elsewhere", loss.run),
     "cancel": ("Cancel to the last process gone", cancel.run),
     "log": ("Heartbeats while one run says 20,000 lines a second", log.run),

@@ -44,13 +44,15 @@ def summarize(rounds: Rounds) -> Summary:
 
 @dataclass(frozen=True)
 class Row:
-    """One thing measured, the named thing it is compared with, and the limit it must keep (p95, milliseconds)."""
+    """One thing measured, what it is compared with, and what it must keep: a p95 in milliseconds, a ratio."""
 
     what: str
     measured: Rounds
     reference: str
     compared: Rounds
     limit_ms: float | None = None
+    least_ratio: float | None = None
+    most_ratio: float | None = None
 
     @property
     def ratio(self) -> float:
@@ -60,7 +62,21 @@ class Row:
 
     @property
     def kept(self) -> bool:
-        return self.limit_ms is None or summarize(self.measured).p95 <= self.limit_ms
+        return (
+            (self.limit_ms is None or summarize(self.measured).p95 <= self.limit_ms)
+            and (self.least_ratio is None or self.ratio >= self.least_ratio)
+            and (self.most_ratio is None or self.ratio <= self.most_ratio)
+        )
+
+    @property
+    def limits(self) -> str:
+        """What it must keep and whether it did, in words; empty when there is nothing to keep."""
+        limits = [
+            f"{name} {limit:g}"
+            for name, limit in (("p95 ≤", self.limit_ms), ("x ≥", self.least_ratio), ("x ≤", self.most_ratio))
+            if limit is not None
+        ]
+        return f" ({', '.join(limits)}: {'kept' if self.kept else 'MISSED'})" if limits else ""
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -70,6 +86,8 @@ class Row:
             "reference_ms": vars(summarize(self.compared)),
             "ratio": round(self.ratio, 2),
             "limit_p95_ms": self.limit_ms,
+            "least_ratio": self.least_ratio,
+            "most_ratio": self.most_ratio,
             "kept": self.kept,
             "rounds": len(self.measured),
         }
@@ -105,10 +123,15 @@ def print_rows(console: Console, title: str, rows: Sequence[Row]) -> None:
         table.add_column(column, justify="left" if column in ("measured", "reference") else "right", overflow="fold")
     for row in rows:
         ours, theirs = summarize(row.measured), summarize(row.compared)
-        limit = "" if row.limit_ms is None else f" (p95 ≤ {row.limit_ms:.0f}: {'kept' if row.kept else 'MISSED'})"
         numbers = [f"{value:.2f}" for value in (ours.p50, ours.p95, ours.worst)]
         compared = [f"{value:.2f}" for value in (theirs.p50, theirs.p95)]
-        table.add_row(row.what + limit, *numbers, row.reference, *compared, f"x {row.ratio:.1f}")
+        table.add_row(
+            row.what + row.limits,
+            *numbers,
+            row.reference,
+            *compared,
+            f"x {row.ratio:#.3g}",
+        )
     first = rows[0]
     table.caption = (
         f"{len(first.measured)} rounds of {len(first.measured[0])}; each number is the median of its rounds'"

@@ -138,6 +138,6 @@ async def run(*, quick: bool) -> list[Row]:
                     measured.append([await drain(database.postgres, installed, reference, reference.jobs // share)])
                 ours.append([await drain_ours(database, console, 8000 // share)])
     return [
-        Row(reference.name, measured, "the engine's worker, full evidence", ours)
+        Row(reference.name, measured, "the engine's worker, full evidence", ours, least_ratio=reference.least)
         for reference, measured in theirs.items()
     ]

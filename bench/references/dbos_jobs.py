@@ -1,5 +1,8 @@
 """`fill N` queues N workflows that do nothing; `work "" CONCURRENCY` runs them until it is killed."""
 
+# Runs in an environment of its own; see bench/references/install.py.
+# pyright: reportMissingImports=false, reportFunctionMemberAccess=false
+
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor

@@ -38,7 +38,11 @@ class Installed:
 
 async def _run(*command: str | Path, cwd: Path, env: Mapping[str, str] | None = None) -> None:
     process = await asyncio.create_subprocess_exec(
-        *command, cwd=cwd, env=os.environ | (env or {}), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        *command,
+        cwd=cwd,
+        env=os.environ | (env or {}),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
     )
     output, _ = await process.communicate()
     if process.returncode:

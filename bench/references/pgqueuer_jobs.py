@@ -1,5 +1,8 @@
 """`fill N` queues N jobs that do nothing; `work BATCH CONCURRENCY` does them until it is killed."""
 
+# Runs in an environment of its own; see bench/references/install.py.
+# pyright: reportMissingImports=false, reportFunctionMemberAccess=false
+
 import asyncio
 import sys
 

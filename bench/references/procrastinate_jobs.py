@@ -1,12 +1,16 @@
 """`fill N` queues N jobs that do nothing; `work "" CONCURRENCY` does them until it is killed."""
 
+# Runs in an environment of its own; see bench/references/install.py.
+# pyright: reportMissingImports=false, reportFunctionMemberAccess=false
+
 import asyncio
 import sys
 
 from procrastinate import App, PsycopgConnector
 
 DSN, *WHAT = sys.argv[1:]
-app = App(connector=PsycopgConnector(conninfo=DSN))
+# Settles what its worker finds: more connections than jobs at a time.
+app = App(connector=PsycopgConnector(conninfo=DSN, min_size=12, max_size=12))
 
 
 @app.task(name="nothing")

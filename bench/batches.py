@@ -1,0 +1,89 @@
+"""The engine's SQL without its worker, next to bare SQL: one by one and a hundred at a time, one connection each.
+
+A bare job is claimed by `for update skip locked` and finished by an update. With evidence it writes what
+`bench.throughput` calls evidence of the same weight: four events hashed one over the other and one artifact row. A run
+of the engine is claimed, started and finished by the worker functions, each call durable, with a step's two events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from typing import Any, LiteralString
+
+from bench.report import Row
+from bench.room import Connection, Database, new_worker, open_database, value
+from bench.throughput import CLAIM, FINISH, TABLES, TEMPLATE, fill
+
+BARE: LiteralString = (
+    "update weight.jobs set status = 'succeeded', finished_at = clock_timestamp() where id = any (%(jobs)s::uuid[])"
+)
+STORY: list[dict[str, Any]] = [
+    {"type": "step.started", "step": "one"},
+    {"type": "step.finished", "step": "one", "data": {"status": "succeeded"}},
+]
+
+
+async def bare(console: Connection, jobs: int, batch: int, finish: LiteralString) -> float:
+    """Milliseconds for each job."""
+    await console.execute("truncate weight.jobs cascade")
+    await console.execute("insert into weight.jobs select from generate_series(1, %s)", (jobs,))
+    await console.execute("analyze weight.jobs")
+    began = time.perf_counter()
+    while taken := await value(console, CLAIM, batch):
+        await console.execute(finish, {"jobs": taken})
+    return (time.perf_counter() - began) * 1000 / jobs
+
+
+async def ours(database: Database, worker: Connection, runs: int, batch: int) -> float:
+    """The same of the engine: claim, start, finish."""
+    worker_id = await new_worker(worker)
+    person, console = await database.connect("person"), await database.connect()
+    async with person, console:
+        await fill(person, runs)
+        await console.execute("analyze")
+    done, began = 0, time.perf_counter()
+    while claims := await value(worker, "select public.claim_runs(%s, %s, %s)", worker_id, batch, uuid.uuid4()):
+        held = [{"run_id": claim["run_id"], "claim_token": claim["claim_token"]} for claim in claims]
+        started = await value(worker, "select public.start_runs(%s)", json.dumps(held))
+        assert all(answer["verdict"] == "started" for answer in started)
+        results = [item | {"status": "succeeded", "batch": 1, "events": STORY} for item in held]
+        finished = await value(worker, "select public.finish_runs(%s)", json.dumps(results))
+        assert all(answer["verdict"] == "ok" for answer in finished)
+        done += len(claims)
+    assert done == runs
+    return (time.perf_counter() - began) * 1000 / runs
+
+
+async def measure(database: Database, rounds: int, one_by_one: int, batched: int) -> list[Row]:
+    samples: dict[str, list[list[float]]] = {}
+    console, person, worker = [await database.connect(who) for who in ("postgres", "person", "worker")]
+    async with console, person, worker:
+        await console.execute(TABLES)
+        await person.execute("select public.save_template(%s)", (json.dumps(TEMPLATE),))
+        for number in range(rounds + 1):
+            for batch, runs in ((1, one_by_one), (100, batched)):
+                for name, measured in (
+                    (f"bare {batch}", bare(console, runs * 4, batch, BARE)),
+                    (f"evidence {batch}", bare(console, runs, batch, FINISH)),
+                    (f"engine {batch}", ours(database, worker, runs, batch)),
+                ):
+                    each = await measured
+                    if number:  # the first round only warms caches and plans
+                        samples.setdefault(name, []).append([each])
+                    await asyncio.sleep(0)
+    rows: list[Row] = []
+    for batch, words in ((1, "one by one"), (100, "in batches of 100")):
+        bare_rounds, evidence, engine = (samples[f"{kind} {batch}"] for kind in ("bare", "evidence", "engine"))
+        rows.append(Row(f"engine, {words}", engine, f"bare SQL with evidence, {words}", evidence))
+        rows.append(Row(f"bare SQL with evidence, {words}", evidence, f"bare SQL, {words}", bare_rounds))
+    return rows
+
+
+async def run(*, quick: bool) -> list[Row]:
+    async with open_database() as database:
+        if quick:
+            return await measure(database, rounds=1, one_by_one=100, batched=1000)
+        return await measure(database, rounds=3, one_by_one=800, batched=8000)
