@@ -84,10 +84,10 @@ def _send_signal(pid: int, number: int, group: bool = False) -> None:
         (os.killpg if group else os.kill)(pid, number)
 
 
-def _reap() -> Iterator[tuple[int, int]]:
+def _reap(also: int = 0) -> Iterator[tuple[int, int]]:
     """The children that have ended, without waiting. Raises ChildProcessError once none is left at all."""
     while True:
-        pid, status = os.waitpid(-1, os.WNOHANG)
+        pid, status = os.waitpid(-1, os.WNOHANG | also)
         if pid == 0:
             return
         yield pid, status
@@ -254,7 +254,10 @@ class Nursery:
             with contextlib.suppress(BlockingIOError):
                 os.read(wake_read, 4096)
             with contextlib.suppress(ChildProcessError):
-                for pid, status in _reap():
+                for pid, status in _reap(os.WUNTRACED):
+                    if os.WIFSTOPPED(status):  # by its own command: it would neither obey nor keep the deadline
+                        _send_signal(pid, signal.SIGCONT)
+                        continue
                     # One that was killed had children: they are ours now, as we are a subreaper, and nobody's else.
                     orphans |= pid in self._supervisors and os.WIFSIGNALED(status)
                     self._supervisors.discard(pid)

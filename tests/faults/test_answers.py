@@ -13,7 +13,7 @@ from tests.support.wire import Do, Wire
 from tests.worker.room import WorkerProcess
 
 CALLS = ("claim_runs", "start_runs?", "append_events", "put_artifact", "finish_runs?", "heartbeat")
-FAULTS: tuple[Do, ...] = ("twice", "cut_request", "cut_answer")
+FAULTS = ("twice", "cut_answer", pytest.param("cut_request", marks=pytest.mark.soak))
 
 
 @pytest.fixture(scope="module")

@@ -152,7 +152,7 @@ async def test_what_a_lost_holder_writes_is_refused_and_its_result_kept_aside(wa
     assert [e["type"] for e in history.events[str(claim["run_id"])]][-2:] == ["run.failed", "late_evidence"]
 
 
-@pytest.mark.parametrize("table", ["runs", "lanes"])
+@pytest.mark.parametrize("table", ["runs", pytest.param("lanes", marks=pytest.mark.soak)])
 async def test_somebody_sits_on_a_row_for_longer_than_the_lease(ward: Ward, table: str) -> None:
     """An open transaction, idle, in a forgotten console: it may cost that run or that lane, and nothing else."""
     hostage, other = await ward.go(seconds=8), await ward.launch(await ward.witnessed(seconds=8), lane="B")

@@ -25,7 +25,12 @@ POINTS: dict[str, tuple[str, Do, bool]] = {
 }
 
 
-@pytest.mark.parametrize("point", POINTS)
+OFTEN = ("after_claim_before_start", "after_start_was_committed", "after_finish_was_committed")
+
+
+@pytest.mark.parametrize(
+    "point", [point if point in OFTEN else pytest.param(point, marks=pytest.mark.soak) for point in POINTS]
+)
 async def test_kill_9_of_the_worker(ward: Ward, wire: Wire, point: str) -> None:
     function, do, started = POINTS[point]
     run_id = await ward.go(retry=True)

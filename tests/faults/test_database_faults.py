@@ -15,7 +15,7 @@ from tests.faults.ward import LEASE, Ward
 from tests.worker.room import eventually
 
 
-@pytest.mark.parametrize("how", ["fast", "immediate", "backend killed"])
+@pytest.mark.parametrize("how", ["immediate", "backend killed", pytest.param("fast", marks=pytest.mark.soak)])
 async def test_the_database_restarts(ward: Ward, how: str) -> None:
     run_id = await ward.go("for i in {1..20}; do echo line $i; done", seconds=2)
     postgres = ward.stack.postgres
@@ -48,6 +48,7 @@ async def test_the_database_restarts(ward: Ward, how: str) -> None:
     await ward.check()
 
 
+@pytest.mark.soak
 async def test_the_database_is_away_for_longer_than_the_lease(ward: Ward) -> None:
     run_id = await ward.go("setsid sleep 300 &", seconds=30, retry=True)
     async with ward.worker() as worker:

@@ -49,6 +49,7 @@ async def test_sigstop_past_the_lease_and_sigcont(ward: Ward) -> None:
     await ward.check()
 
 
+@pytest.mark.soak
 async def test_a_short_sigstop_costs_nothing(ward: Ward) -> None:
     run_id = await ward.go("echo first", seconds=2)
     async with ward.worker() as worker:
@@ -60,7 +61,7 @@ async def test_a_short_sigstop_costs_nothing(ward: Ward) -> None:
     await ward.check()
 
 
-@pytest.mark.parametrize("skew", ["-3h", "+3h", "+0 x2"])
+@pytest.mark.parametrize("skew", ["-3h", *(pytest.param(skew, marks=pytest.mark.soak) for skew in ("+3h", "+0 x2"))])
 async def test_a_worker_with_a_wrong_clock(ward: Ward, skew: str) -> None:
     """Only the database's clock and the monotonic one decide: the worker's wall clock may say what it likes."""
     if not FAKETIME:
@@ -110,10 +111,10 @@ async def test_a_command_takes_all_the_memory_of_its_cgroup(ward: Ward) -> None:
     "body",
     [
         pytest.param("ulimit -v 200000; tail /dev/zero", id="memory limit"),
-        pytest.param("ulimit -n 4; exec 9<>/dev/null", id="no descriptors"),
-        pytest.param("ulimit -f 1; head -c 1M /dev/zero >big", id="file size limit"),
-        pytest.param("ulimit -t 1; while :; do :; done", id="cpu time limit"),
-        pytest.param("kill -9 $$", id="kills itself"),
+        pytest.param("ulimit -n 4; exec 9<>/dev/null", id="no descriptors", marks=pytest.mark.soak),
+        pytest.param("ulimit -f 1; head -c 1M /dev/zero >big", id="file size limit", marks=pytest.mark.soak),
+        pytest.param("ulimit -t 1; while :; do :; done", id="cpu time limit", marks=pytest.mark.soak),
+        pytest.param("kill -9 $$", id="kills itself", marks=pytest.mark.soak),
         pytest.param("kill -STOP $PPID; exit 3", id="stops its supervisor"),
     ],
 )
@@ -130,8 +131,13 @@ async def test_a_command_hits_a_limit(ward: Ward, body: str) -> None:
     ("body", "status"),
     [
         pytest.param("setsid sleep 300 & disown", "succeeded", id="setsid"),
-        pytest.param("(setsid bash -c 'trap \"\" TERM HUP; sleep 301; sleep 301' &)", "succeeded", id="double fork"),
-        pytest.param("nohup sleep 302 >/dev/null 2>&1 &", "succeeded", id="nohup"),
+        pytest.param(
+            "(setsid bash -c 'trap \"\" TERM HUP; sleep 301; sleep 301' &)",
+            "succeeded",
+            id="double fork",
+            marks=pytest.mark.soak,
+        ),
+        pytest.param("nohup sleep 302 >/dev/null 2>&1 &", "succeeded", id="nohup", marks=pytest.mark.soak),
         pytest.param("sleep 303 &", "succeeded", id="grandchild holds stdout"),
         pytest.param("env -i setsid sleep 304 &", "succeeded", id="without the run's environment"),
         pytest.param(
@@ -146,6 +152,7 @@ async def test_nothing_escapes(ward: Ward, body: str, status: str) -> None:
     await ward.check()
 
 
+@pytest.mark.soak
 async def test_a_fork_bomb_within_limits(ward: Ward) -> None:
     """Nine generations, each process in a session of its own, under a limit of processes where that binds."""
     body = """
@@ -161,9 +168,9 @@ export -f f; f 7"""
 @pytest.mark.parametrize(
     "body",
     [
-        pytest.param("timeout 6 yes || :", id="yes"),
+        pytest.param("timeout 6 yes || :", id="yes", marks=pytest.mark.soak),
         pytest.param("head -c 30000000 /dev/zero | tr '\\0' x", id="one line of 30 MB"),
-        pytest.param("head -c 3000000 /dev/urandom", id="any bytes"),
+        pytest.param("head -c 3000000 /dev/urandom", id="any bytes", marks=pytest.mark.soak),
     ],
 )
 async def test_a_flood_never_delays_a_heartbeat(ward: Ward, body: str) -> None:

@@ -101,6 +101,7 @@ async def test_without_materialized_a_claim_takes_more_than_the_lane_has_and_it_
     slug = await ward.witnessed()
     for _ in range(8):
         await ward.launch(slug)
+    await ward.admin("analyze public.runs")
     (row,) = await ward.sql("select pg_get_functiondef('private.claim_lane'::regproc) as text")
     begin, end = row["text"].index("with picked as"), row["text"].index("return coalesce(")
     naive = """with claimed as (

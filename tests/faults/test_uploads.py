@@ -14,7 +14,15 @@ BODY = "head -c 300k /dev/urandom >proof.bin; echo small >note.txt"
 STEP = {"artifacts": [{"path": "proof.bin", "kind": "file"}, {"path": "note.txt", "kind": "file"}]}
 
 
-@pytest.mark.parametrize("fault", ["refused", "500", "429", "cut midway", "cut answer", "slow"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "500",
+        "cut midway",
+        "cut answer",
+        *(pytest.param(name, marks=pytest.mark.soak) for name in ("refused", "429", "slow")),
+    ],
+)
 async def test_an_upload_that_fails_for_a_while_is_repeated(ward: Ward, fault: Fault) -> None:
     run_id = await ward.go(BODY, step=STEP)
     async with HttpWire(ward.stack.ports.api) as storage:
@@ -36,6 +44,7 @@ async def test_an_upload_that_is_refused_for_good_fails_the_run(ward: Ward) -> N
     await ward.check()
 
 
+@pytest.mark.soak
 async def test_storage_down_past_the_lease_keeps_the_lease_and_ends_well(ward: Ward) -> None:
     run_id = await ward.go(BODY, step=STEP)
     async with HttpWire(ward.stack.ports.api) as storage:

@@ -28,8 +28,8 @@ from tests.support.witness import read, script
 SESSIONS, LANE_CAPACITY, BACKLOG = 4, 3, 1500
 EVERY_SECONDS = 1.2
 """Between injections, on average."""
-TALKERS = 0.25
-"""The part of the runs that start a command; the others are steps without one."""
+COMMANDS = ((0.74, "silent", 0.0), (0.18, "short", 0.1), (0.08, "long", 3.0))
+"""Parts of the runs: steps without a command, and commands that take so many seconds (unless something happens)."""
 
 
 @dataclass(frozen=True)
@@ -129,9 +129,10 @@ class Campaign:
         retry = {"attempts": 5, "on": ["lost"], "backoff_seconds": 0}
         step = {"kind": "noop", "with": {}}
         self._silent = await ward.template([step], lease_seconds=LEASE, retry=retry)
-        self._talking = await ward.template(
-            [{"with": {"script": script(ward.witness, "echo talking", 0.05)}}], lease_seconds=LEASE, retry=retry
-        )
+        self._slugs = [self._silent]
+        for _, _, seconds in COMMANDS[1:]:
+            told = script(ward.witness, "echo talking", seconds)
+            self._slugs.append(await ward.template([{"with": {"script": told}}], lease_seconds=LEASE, retry=retry))
 
     async def _create(self, ward: Ward, until: float) -> None:
         """Evenly over the time; as an operator whose calls are repeated under their key until they are answered."""
@@ -146,7 +147,7 @@ class Campaign:
 
     async def _create_batch(self, ward: Ward, places: list[tuple[str, str]]) -> None:
         sessions, lanes = map(list, zip(*places, strict=True))
-        slugs = [self._talking if self._choice.random() < TALKERS else self._silent for _ in places]
+        slugs = self._choice.choices(self._slugs, [part for part, _, _ in COMMANDS], k=len(places))
         keys = [str(uuid.uuid4()) for _ in places]
         while True:
             try:
