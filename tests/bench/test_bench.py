@@ -2,8 +2,9 @@
 
 import json
 
-from bench import engine
+from bench import batches, engine
 from bench.report import Row, percentile, summarize
+from bench.room import open_database
 
 
 def test_a_summary_is_the_median_of_the_rounds_and_the_worst_of_all() -> None:
@@ -24,6 +25,22 @@ def test_a_limit_is_kept_or_not_by_the_p95() -> None:
     missed = Row("board", [[100.0] * 90 + [301.0] * 10], "listen", [[1.0]], limit_ms=300)
     assert not missed.kept
     assert json.loads(json.dumps(missed.as_json()))["kept"] is False
+
+
+def test_a_ratio_may_have_a_least_and_a_most() -> None:
+    twice = [[2.0]], "floor", [[1.0]]
+    assert Row("slower queue", *twice, least_ratio=2).kept
+    assert not Row("slower queue", *twice, least_ratio=2.1).kept
+    assert Row("deep table", *twice, most_ratio=2).kept
+    row = Row("deep table", *twice, most_ratio=1.3)
+    assert not row.kept
+    assert row.limits == " (x ≤ 1.3: MISSED)"
+
+
+async def test_batches_do_every_job_on_the_real_database() -> None:
+    async with open_database() as database:
+        rows = await batches.measure(database, rounds=1, one_by_one=8, batched=200)
+    assert [row.what for row in rows][::2] == ["engine, one by one", "engine, in batches of 100"]
 
 
 async def test_the_engine_benchmark_runs_on_the_real_database() -> None:
