@@ -10,9 +10,8 @@ double forks do not escape it: an orphan becomes its child, and "no child left" 
 - when the command itself ends: nothing it left in the background lives on.
 
 Standard library only and no import of the project: it must start in milliseconds and stay small, for it forks often.
-Messages are lines of JSON. Worker to supervisor: one `{"argv","env","cwd","until"}`, then
-`{"do":"until","at":seconds}`, `{"do":"stop","grace":seconds}`, `{"do":"kill"}`.
-Supervisor to worker: `{"pid"}` or `{"error"}`, then `{"exit":code,"signal":number|null,"left":n}`.
+Messages are lines of JSON. Worker to supervisor: one `{"argv","env","cwd","until"}`, then `{"do":"until","at":time}`,
+`{"do":"stop","grace":seconds}`, `{"do":"kill"}`; back: `{"pid"}` or `{"error"}`, then `{"exit","signal","left"}`.
 """
 
 import array
