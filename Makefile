@@ -6,7 +6,7 @@ export UV_PYTHON_DOWNLOADS ?= never
 export REFLEX_TELEMETRY_ENABLED := false
 RUN := .venv/bin
 
-.PHONY: help up setup test check format bench reset clean
+.PHONY: help up setup test check format model soak bench reset clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -47,6 +47,12 @@ format: .venv/.installed-dev ## Put every file into its format
 	@$(RUN)/ruff check --fix --quiet
 	@$(RUN)/ruff format --quiet
 	@for folder in supabase/functions/*/; do (cd $$folder && $(CURDIR)/$(RUN)/deno fmt --quiet); done
+
+model: .venv/.installed-dev ## Check the model of the lifecycle in every order of events (spin)
+	@sh tools/check-model
+
+soak: .venv/.installed-dev ## Half an hour of random faults: 8 workers, 50,000 runs
+	@$(RUN)/python -m tests.soak
 
 bench: .venv/.installed-dev ## Print the benchmarks: ratios against references in the same run
 	@sh tools/install-chromium
