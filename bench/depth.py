@@ -54,20 +54,20 @@ select id, 1, queued_at, 'run.queued', 'info', 'Queued', '{}', repeat('0', 64), 
 
 @dataclass
 class Depth:
-    """A database with its connections, and the samples of each round."""
+    """A database with its connections and each round's samples. `refilled`: a new run is queued before each claim."""
 
     name: str
     person: Connection
     worker: Connection
     worker_id: str
-    waiting: bool
+    refilled: bool
     session_id: str
     rounds: list[list[float]] = field(default_factory=list[list[float]])
 
     async def measure(self, claims: int) -> None:
         samples: list[float] = []
         for _ in range(claims):
-            if not self.waiting:
+            if self.refilled:
                 await self.person.execute("select public.create_run(%s, 'bench')", (self.session_id,))
             answer = await timed(
                 samples,
@@ -107,10 +107,10 @@ async def run(*, quick: bool) -> list[Row]:
                 await load(database, worker_id, 250, history, finished=True)
             if waiting:
                 await load(database, worker_id, sessions, waiting, finished=False)
-            return Depth(name, person, worker, worker_id, waiting > 0, session_id)
+            return Depth(name, person, worker, worker_id, waiting < 1000, session_id)
 
         empty = await depth("empty", 0, 0)
-        few = await depth(f"{LANES} runs in {LANES} lanes", 0, 10 * LANES)
+        few = await depth(f"{10 * LANES} runs in {LANES} lanes", 0, 10 * LANES)
         deep = [
             (await depth(f"claim, {finished:,} runs finished", finished, 0), empty),
             (await depth(f"claim, {queued:,} runs queued in {LANES} lanes", 0, queued), few),
