@@ -119,7 +119,7 @@ class Campaign:
         injection = pick(self._choice)
         try:
             await injection(scene)
-        except (psycopg.Error, ProcessLookupError, OSError):
+        except (psycopg.OperationalError, OSError):
             # The database is away, or the process is gone already: another fault was faster.
             self._report.injected[f"{name(injection)} (met another fault)"] += 1
         else:

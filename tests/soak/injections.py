@@ -101,7 +101,7 @@ async def delay_answers(scene: Scene) -> None:
 async def terminate_backends(scene: Scene) -> None:
     await scene.ward.sql(
         "select pg_terminate_backend(pid) from (select pid from pg_stat_activity"
-        " where application_name = 'opsroom-worker' order by random() limit 3) as some"
+        " where application_name = 'opsroom-worker' order by random() limit 3) as chosen"
     )
 
 
