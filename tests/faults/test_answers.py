@@ -44,7 +44,7 @@ async def test_a_call_that_goes_wrong_changes_nothing(
     await ward.check()
 
 
-@pytest.mark.parametrize("kind", ["calls", "heartbeat", "listen"])
+@pytest.mark.parametrize("kind", ["calls", pytest.param("heartbeat", marks=pytest.mark.soak), "listen"])
 async def test_one_kind_of_connection_is_lost(ward: Ward, served: tuple[Wire, WorkerProcess], kind: str) -> None:
     wire, worker = served
     run_id = await ward.go("echo first", seconds=1.5)
