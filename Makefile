@@ -32,7 +32,7 @@ setup: .venv/.installed
 test: .venv/.installed-dev ## Check and test everything; installs what that needs
 	@sh tools/install-chromium
 	@$(MAKE) --no-print-directory check
-	@$(RUN)/pytest -n 3 --dist loadgroup
+	@$(RUN)/pytest -n 2 --dist loadgroup
 
 check: .venv/.installed-dev ## Lint, formats, types, imports, the Edge Function, the Spec Kit bundle
 	@$(RUN)/ruff check
