@@ -30,6 +30,9 @@ declare
   v_answer jsonb := '[]';
   v_open record;
 begin
+  if (select count(*) > count(distinct (e ->> 'run_id')::uuid) from jsonb_array_elements(p_results) as t (e)) then
+    perform private.fail('ORV02', 'a run is named twice in one call', 'End each run once.');
+  end if;
   perform from public.runs as r join jsonb_array_elements(p_results) as t (e) on r.id = (e ->> 'run_id')::uuid
   order by r.id for no key update of r;
   for v_item in

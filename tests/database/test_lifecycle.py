@@ -10,7 +10,7 @@ import pytest
 
 from opsroom.domain import lifecycle
 from opsroom.domain.events import Event, first_break
-from tests.database.conftest import Person, Room, Worker
+from tests.database.conftest import Person, Room, Worker, held
 
 STATUSES = ("queued", "claimed", "running", "succeeded", "failed", "cancelled", "timed_out")
 
@@ -112,6 +112,20 @@ async def test_every_worker_call_may_be_repeated(operator: Person, session_id: s
     assert done[0] == done[1] == {"verdict": "ok", "status": "failed"}
     types = [e.type for e in await events(room, claim["run_id"])]
     assert types == ["run.queued", "run.claimed", "run.started", "output", "run.failed"]
+
+
+async def test_a_run_named_twice_in_one_call_does_not_end_twice(
+    operator: Person, session_id: str, worker: Worker, room: Room
+) -> None:
+    await create(operator, session_id)
+    (claim,) = await worker.claim()
+    await worker.start(claim)
+    end = held(claim) | {"status": "failed", "reason": "step_failed"}
+    again = end | {"run_id": end["run_id"].upper()}
+    with pytest.raises(psycopg.Error) as refused:
+        await worker.call("finish_runs", p_results=[end, again])
+    assert refused.value.sqlstate == "ORV02"
+    assert await room.value("select status from public.runs where id = %s", claim["run_id"]) == "running"
 
 
 async def test_a_gap_between_batches_is_refused(operator: Person, session_id: str, worker: Worker) -> None:
