@@ -39,12 +39,10 @@ class Process:
 
     def __init__(
         self,
-        pid: int,
         streams: tuple[asyncio.StreamReader, asyncio.StreamReader],
         transports: tuple[asyncio.BaseTransport, ...],
         control: tuple[asyncio.StreamReader, asyncio.StreamWriter],
     ) -> None:
-        self.pid = pid
         self.stdout, self.stderr = streams
         self._transports = transports
         self._reader, self._writer = control
@@ -77,15 +75,20 @@ class Process:
             self._writer.write(json.dumps(message).encode() + b"\n")
 
     async def _read_exit(self) -> Exit:
-        try:
-            line = await self._reader.readline()
-        except ConnectionError:
-            line = b""
+        line = await _line(self._reader)
         if not line:
             # The supervisor was killed; the kernel took the command with it, and its orphans fell to the leash.
             return Exit(code=137, signal=9)
         said = json.loads(line)
         return Exit(said["exit"], said["signal"], said["left"])
+
+
+async def _line(reader: asyncio.StreamReader) -> bytes:
+    """What the supervisor says next; empty once it is gone."""
+    try:
+        return await reader.readline()
+    except ConnectionError:
+        return b""
 
 
 @dataclass
@@ -155,13 +158,14 @@ class Leash:
         try:
             order = {"argv": list(argv), "env": dict(env), "cwd": str(cwd), "until": until}
             seat.control[1].write(json.dumps(order).encode() + b"\n")
-            answer = json.loads(await seat.control[0].readline() or b'{"error": "the leash is gone"}')
+            # No answer: the supervisor was killed, perhaps by the command, so that has started. `wait` tells the end.
+            answer = json.loads(await _line(seat.control[0]) or b"{}")
             if "error" in answer:
                 raise ProcessNotStarted(answer["error"])
         except BaseException:
             seat.close()
             raise
-        return Process(answer["pid"], seat.streams, seat.transports, seat.control)
+        return Process(seat.streams, seat.transports, seat.control)
 
     def prepare(self) -> None:
         """Have supervisors sit ready, soon: not in the way of the command that is being started."""

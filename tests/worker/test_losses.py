@@ -29,7 +29,7 @@ async def backend_of(room: Room, run_id: str) -> int:
 
 async def test_kill_9_of_a_worker_starts_the_successor_elsewhere_within_seconds_not_a_lease(room: Room) -> None:
     # Workers that other tests killed just now would hold the sweep back: with most of a fleet cut, leases decide.
-    await room.sql("update workers set stopped_at = clock_timestamp() where missing_since is not null")
+    await room.sql("update workers set stopped_at = clock_timestamp() where stopped_at is null")
     run_id = await room.launch_script(
         "echo ready; [ $RUN_ATTEMPT -gt 1 ] || sleep 300",
         lease_seconds=300,

@@ -74,6 +74,16 @@ async def test_a_command_that_kills_its_supervisor_does_not_set_its_children_fre
         assert (await room.until(await room.launch_script("true")))["status"] == "succeeded"
 
 
+async def test_a_command_that_kills_its_supervisor_at_once_is_not_said_not_to_have_started(room: Room) -> None:
+    """It may be faster than the word that it has started. Tried a few times, since it is a race."""
+    slug = await room.template([{"with": {"script": "kill -9 $PPID; sleep 60"}}])
+    runs = [await room.launch(slug, lane=lane) for lane in "ABCDABCDABCD"]
+    async with room.worker():
+        for run_id in runs:
+            run = await room.until(run_id, seconds=20)
+            assert (run["reason"], run["exit_code"]) == ("step_failed", 137), run["message"]
+
+
 async def test_a_fork_bomb_is_ended_by_its_timeout(room: Room) -> None:
     # Every generation starts two of the next one in sessions of their own; 2 ** 8 processes at most.
     script = "export -f f; f 8; sleep 60"
