@@ -88,6 +88,11 @@ class LaunchState(rx.State):
         self._texts = {PREFIX + item.name: item.value for item in self.form_fields}
 
     @rx.event
+    def put_away(self) -> None:
+        """The page was left: whoever comes back must not find this form, for another lane, until theirs is there."""
+        self.phase, self.form_key = "loading", ""
+
+    @rx.event
     def search(self, text: str) -> None:
         """Narrow the list of templates."""
         self.query = text
@@ -114,6 +119,9 @@ class LaunchState(rx.State):
     async def launch(self, form: dict[str, Any]) -> Any:
         """Check everything, queue the run, go to the board. The database checks again and has the last word."""
         if self.launching:
+            return
+        if form.get("form_key") != self.form_key:
+            self.refused = "This form has changed meanwhile. Look at it once more, then launch."
             return
         params = typed(self._schema, form)
         self.errors, self.refused = check(self._schema, params), ""
@@ -180,6 +188,7 @@ def _template_href(slug: rx.Var[str]) -> rx.Var[str]:
 def _form() -> rx.Component:
     chosen, errors = LaunchState.chosen, LaunchState.errors
     return rx.el.form(
+        rx.el.input(type="hidden", name="form_key", value=LaunchState.form_key, read_only=True),
         rx.el.div(
             rx.el.div(
                 rx.el.h2(chosen.title, style={"fontSize": "var(--t-16)"}),
@@ -275,6 +284,7 @@ def launch() -> rx.Component:
             ),
             class_name="main main-narrow",
             id="main",
+            on_unmount=LaunchState.put_away,
         ),
         account=user_menu(Viewer.name, Viewer.initials, Viewer.email, Viewer.role),
         crumbs=(

@@ -88,9 +88,17 @@ def leash_of(worker: WorkerProcess) -> int:
     (pid,) = [
         pid
         for pid in descendants(worker.process.pid)
-        if b"leash.py" in Path(f"/proc/{pid}/cmdline").read_bytes() and parent(pid) == worker.process.pid
+        if b"leash.py" in command_line(pid) and parent(pid) == worker.process.pid
     ]
     return pid
+
+
+def command_line(pid: int) -> bytes:
+    """Empty once the process is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def parent(pid: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import signal
 import sys
 import uuid
 from collections.abc import AsyncIterator
@@ -69,6 +70,16 @@ class Gateway:
                         return
                 except httpx.HTTPError:
                     await asyncio.sleep(0.05)
+
+    def pause(self) -> None:
+        """Let it answer nothing until `resume`."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
 
     async def stop(self) -> None:
         """End it at once, as a crash would: open connections break."""

@@ -51,6 +51,36 @@ async def test_a_double_click_launches_once(page: Page, room: Room, upgrade: str
     assert board.lane("D").finished[0].params == {"seconds": 1, "mode": "update", "exit": 0}
 
 
+async def test_a_form_that_was_left_is_not_found_again_for_another_lane(page: Page, room: Room, upgrade: str) -> None:
+    """While the next form is on its way, no link of the one before is there to be clicked: it would launch into lane A."""
+    session = await create_session(page, "Two lanes in a row")
+    await open_form(page, session, upgrade, "A")
+    await page.get_by_role("link", name="Back", exact=True).click()
+    lane = page.get_by_role("region", name="Lane B")
+    await expect(lane).to_be_visible()
+    room.gateway.pause()
+    try:
+        await lane.get_by_role("link", name="Launch into lane B").click()
+        await page.wait_for_url("**/launch?lane=B")
+        await expect(page.locator("main .skeleton").first).to_be_visible()
+        await expect(page.get_by_role("link", name="Upgrade a module")).to_have_count(0)
+    finally:
+        room.gateway.resume()
+    await page.get_by_role("link", name="Upgrade a module").click()
+    await page.wait_for_url("**&lane=B")
+
+
+async def test_a_form_of_before_launches_nothing(page: Page, room: Room, upgrade: str) -> None:
+    session = await create_session(page, "Old form")
+    await open_form(page, session, upgrade)
+    await page.locator("[name=form_key]").evaluate("field => { field.value = 'of-before' }")
+    await page.get_by_role("button", name="Launch").click()
+    await expect(page.get_by_text("This form has changed meanwhile.")).to_be_visible()
+    async with operator_room(room) as control_plane:
+        board = await control_plane.read_board(session)
+    assert not any([*lane.queue, *lane.active, *lane.finished] for lane in board.lanes)
+
+
 async def test_what_only_the_database_refuses_is_said_on_the_form(page: Page, room: Room, upgrade: str) -> None:
     session = await create_session(page, "Closed meanwhile")
     await open_form(page, session, upgrade)
