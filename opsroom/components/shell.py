@@ -9,6 +9,7 @@ from reflex_components_core.react_router import link as nav_link
 
 from opsroom.components.basics import post_form
 from opsroom.components.browser import feed_pill
+from opsroom.components.navigation import navigation
 from opsroom.components.views import Freshness
 
 
@@ -81,8 +82,11 @@ def page(
     freshness: rx.Var[Freshness] | None = None,
     crumbs: tuple[rx.Component, ...] = (),
     menu: bool = False,
+    active: str = "",
 ) -> rx.Component:
-    """A page in its frame. `menu` says that the content has a `#sidebar`, which small screens open by a button."""
+    """A page in its frame. `menu` says that the content has a `#sidebar`, which small screens open by a button;
+    `active` is the key of the page's place in the navigation.
+    """
     return rx.el.div(
         rx.el.a("Skip to the content", href="#main", class_name="skip-link"),
         rx.el.header(
@@ -102,7 +106,7 @@ def page(
                 class_name="brand",
                 aria_label="Ops Control Room",
             ),
-            rx.el.nav(*crumbs, class_name="crumbs", aria_label="Where you are") if crumbs else rx.fragment(),
+            navigation(active),
             rx.el.div(
                 indicator(freshness) if freshness is not None else rx.fragment(),
                 theme_toggle(),
@@ -111,7 +115,8 @@ def page(
             ),
             class_name="topbar",
         ),
-        *content,
+        rx.el.nav(*crumbs, class_name="crumbs", aria_label="Where you are") if crumbs else rx.fragment(),
+        rx.el.div(*content, class_name="shell-content"),
         class_name="shell",
     )
 

@@ -297,6 +297,7 @@ def board() -> rx.Component:
             create_dialog(BoardState.creating, BoardState.create_error, BoardState.close_create, BoardState.create),
             class_name="body",
         ),
+        active="board",
         account=user_menu(Viewer.name, Viewer.initials, Viewer.email, Viewer.role),
         freshness=rx.cond(BoardState.phase == "ready", BoardState.freshness, BoardState.list_freshness),
         menu=True,

@@ -286,6 +286,7 @@ def launch() -> rx.Component:
             id="main",
             on_unmount=LaunchState.put_away,
         ),
+        active="board",
         account=user_menu(Viewer.name, Viewer.initials, Viewer.email, Viewer.role),
         crumbs=(
             nav_link(LaunchState.target_title, to=f"/sessions/{LaunchState.target}", class_name="cut"),

@@ -254,6 +254,7 @@ def run() -> rx.Component:
             class_name="main main-wide",
             id="main",
         ),
+        active="runs",
         account=user_menu(Viewer.name, Viewer.initials, Viewer.email, Viewer.role),
         freshness=RunState.freshness,
         crumbs=(
