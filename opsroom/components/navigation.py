@@ -35,13 +35,12 @@ MORE = (
 
 
 def _entry(place: Place, active: str, class_name: str) -> rx.Component:
-    here = {"aria_current": "page"} if place.key == active else {}
     return nav_link(
         rx.icon(place.icon, size=15, aria_hidden=True),
         rx.el.span(place.title),
         to=place.path,
         class_name=class_name,
-        **here,
+        aria_current="page" if place.key == active else "false",
     )
 
 
