@@ -6,9 +6,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from opsroom.cli import account, artifacts, doctor, runs, sessions, spec, templates, worker
+from opsroom.cli import account, artifacts, doctor, evidence, runs, sessions, spec, templates, worker
 
-SECTIONS = ("The stack", "Runs", "Sessions", "Templates", "People", "Spec Kit")
+SECTIONS = ("The stack", "Runs", "Sessions", "Templates", "Evidence", "People", "Spec Kit")
 
 
 class Sections(TyperGroup):
@@ -77,5 +77,6 @@ runs.register(app)
 artifacts.register(app)
 sessions.register(app)
 templates.register(app)
+evidence.register(app)
 account.register(app)
 spec.register(app)

@@ -3,7 +3,6 @@
 A key id is the SHA-256 of the key's SubjectPublicKeyInfo (RFC 8410), in hex, so that it follows from the key alone.
 """
 
-import base64
 import hashlib
 from pathlib import Path
 from typing import Final, Literal
@@ -16,14 +15,14 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
     load_pem_private_key,
+    load_pem_public_key,
 )
 from pydantic import BaseModel, ConfigDict, Field
 
 from opsroom.domain.errors import OpsRoomError
 from opsroom.domain.evidence.verify import TRUST_TYPE
 
-SIGNING_KEY: Final = "OPSROOM_SIGNING_KEY"
-"""Names the file of the private key, PEM (PKCS #8), that a worker signs with."""
+MAKE_ONE: Final = "Make one with: opsroom keys new"
 
 
 class UnusableKey(OpsRoomError):
@@ -94,18 +93,24 @@ def private_pem(private: Ed25519PrivateKey) -> bytes:
 
 
 def load_private_key(data: bytes, where: str | Path) -> Ed25519PrivateKey:
-    """The key in a PEM file's `data`. Raises UnusableKey."""
+    """The private key in a PEM file's `data`. Raises UnusableKey."""
     try:
         key = load_pem_private_key(data, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise UnusableKey(
-            f"{where} is not a private key in PEM: {error}", hint="Make one with: opsroom key new"
-        ) from error
+        raise UnusableKey(f"{where} is not a private key in PEM: {error}", hint=MAKE_ONE) from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise UnusableKey(f"{where} is not an Ed25519 key", hint="Make one with: opsroom key new")
+        raise UnusableKey(f"{where} is not an Ed25519 key", hint=MAKE_ONE)
     return key
 
 
-def fingerprint(keyid: str) -> str:
-    """A key id as people compare it: base64 of its first 12 bytes."""
-    return base64.b64encode(bytes.fromhex(keyid)[:12]).decode()
+def load_public_key(data: bytes, where: str | Path) -> Ed25519PublicKey:
+    """The public key in a PEM file's `data`, which may hold the private one. Raises UnusableKey."""
+    if b"PRIVATE KEY" in data:
+        return load_private_key(data, where).public_key()
+    try:
+        key = load_pem_public_key(data)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise UnusableKey(f"{where} is not a key in PEM: {error}", hint=MAKE_ONE) from error
+    if not isinstance(key, Ed25519PublicKey):
+        raise UnusableKey(f"{where} is not an Ed25519 key", hint=MAKE_ONE)
+    return key
