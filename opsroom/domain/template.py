@@ -16,7 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from opsroom.domain.errors import FieldError, InvalidTemplate
 from opsroom.domain.params import FORMATS, KEYWORDS
 
-StepKind = Literal["noop", "shell", "http", "sql", "spec_kit"]
+StepKind = Literal["noop", "shell", "http", "sql", "spec_kit", "gate"]
+VerifierKind = Literal["http", "shell", "sql", "json_schema", "checksum", "file", "ci"]
+RollbackKind = Literal["shell", "http", "sql"]
+ApproverRole = Literal["approver", "admin"]
 ArtifactKind = Literal["file", "markdown", "json", "link", "diff", "image", "html", "archive"]
 Risk = Literal["info", "warn", "block"]
 RetryOn = Literal["failed", "lost", "timed_out"]
@@ -57,6 +60,37 @@ class RateLimit(_Strict):
     per_seconds: Annotated[int, Field(ge=1, le=86_400)]
 
 
+class Approval(_Strict):
+    """Whose approval is waited for: of `approvers` persons with at least `role`, within `expires_seconds`. Who created
+    the run is not one of them, unless `self_approval` says so.
+    """
+
+    approvers: Annotated[int, Field(ge=1, le=5)] = 1
+    role: ApproverRole = "approver"
+    self_approval: bool = False
+    expires_seconds: Annotated[int, Field(ge=60, le=30 * 24 * 3600)] = 24 * 3600
+    instructions: Annotated[str, Field(max_length=2000)] = ""
+
+
+class Verifier(_Strict):
+    """A check that makes a proof. One that is `required` fails the run when it does not pass."""
+
+    name: Annotated[str, Field(min_length=1, max_length=80)]
+    kind: VerifierKind
+    required: bool = True
+    timeout_seconds: Annotated[int, Field(ge=1, le=3600)] = 60
+    inputs: Annotated[dict[str, Any], Field(alias="with")] = {}
+
+
+class Rollback(_Strict):
+    """How a step's effect is undone when a later required verifier does not pass."""
+
+    title: Annotated[str, Field(min_length=1, max_length=120)]
+    kind: RollbackKind
+    timeout_seconds: Seconds = 600
+    inputs: Annotated[dict[str, Any], Field(alias="with")] = {}
+
+
 class StepDefinition(_Strict):
     id: StepId
     title: Annotated[str, Field(min_length=1, max_length=120)]
@@ -66,6 +100,24 @@ class StepDefinition(_Strict):
     inputs: Annotated[dict[str, Any], Field(alias="with")] = {}
     artifacts: tuple[ArtifactRule, ...] = ()
     required: bool = True
+    preconditions: Annotated[tuple[Verifier, ...], Field(max_length=20)] = ()
+    verifiers: Annotated[tuple[Verifier, ...], Field(max_length=20)] = ()
+    rollback: Rollback | None = None
+
+    @model_validator(mode="after")
+    def _a_gate_only_waits(self) -> Self:
+        if self.kind == "gate":
+            Approval.model_validate(self.inputs)
+            if self.artifacts or self.preconditions or self.verifiers or self.rollback or not self.required:
+                raise ValueError(
+                    f"gate {self.id} waits for a person and does nothing else: it is required, and has no checks"
+                )
+        names = [verifier.name for verifier in (*self.preconditions, *self.verifiers)]
+        if repeated := {name for name in names if names.count(name) > 1}:
+            raise ValueError(
+                f"checks of step {self.id} must have names of their own; repeated: {', '.join(sorted(repeated))}"
+            )
+        return self
 
 
 class Template(_Strict):
@@ -81,6 +133,8 @@ class Template(_Strict):
     concurrency_key: Annotated[str | None, Field(min_length=1, max_length=200)] = None
     rate_limit: RateLimit | None = None
     deterministic: bool = False
+    approval: Approval | None = None
+    retention_days: Annotated[int, Field(ge=1, le=3650)] = 90
     secrets: tuple[SecretName, ...] = ()
     steps: Annotated[tuple[StepDefinition, ...], Field(min_length=1, max_length=MAX_STEPS)]
 
@@ -103,6 +157,11 @@ class Template(_Strict):
     def _params_stay_in_the_subset(self) -> Self:
         _check_schema(self.params, "params", top=True)
         return self
+
+    @property
+    def needed_approval(self) -> Approval | None:
+        """The approval that a run waits for before its first step. One of risk `block` always needs one."""
+        return self.approval or (Approval() if self.risk == "block" else None)
 
     def spec(self) -> dict[str, Any]:
         """The definition as JSON, as the database stores it: only what differs from the defaults."""

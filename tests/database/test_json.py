@@ -141,6 +141,22 @@ TEMPLATES = [
     _broken("params", "properties", "name", "pattern", value="("),
     _broken("params", "additionalProperties", value=True),
     _broken("secrets", value=["lower"]),
+    _broken("approval", value={}),
+    _broken("approval", value={"approvers": 2, "role": "admin", "self_approval": True, "expires_seconds": 60}),
+    _broken("approval", value={"approvers": 0}),
+    _broken("approval", value={"role": "viewer"}),
+    _broken("approval", value={"by": "me"}),
+    _broken("retention_days", value=0),
+    _broken("steps", 0, "verifiers", value=[{"name": "up", "kind": "http", "with": {"url": "http://x"}}]),
+    _broken("steps", 0, "verifiers", value=[{"name": "up", "kind": "poem"}]),
+    _broken("steps", 0, "verifiers", value=[{"name": "up", "kind": "file"}, {"name": "up", "kind": "ci"}]),
+    _broken("steps", 0, "preconditions", value=[{"kind": "file"}]),
+    _broken("steps", 0, "rollback", value={"title": "Undo", "kind": "shell", "with": {"argv": ["true"]}}),
+    _broken("steps", 0, "rollback", value={"title": "Undo", "kind": "gate"}),
+    _broken("steps", 0, value={"id": "first", "title": "Ask", "kind": "gate", "with": {"approvers": 2}}),
+    _broken("steps", 0, value={"id": "first", "title": "Ask", "kind": "gate", "with": {"approvers": 9}}),
+    _broken("steps", 0, value={"id": "first", "title": "Ask", "kind": "gate", "required": False}),
+    _broken("steps", 0, value={"id": "first", "title": "Ask", "kind": "gate", "artifacts": [{"path": "x"}]}),
     *(
         json.loads(json.dumps(template.parse_yaml(p.read_text()).spec()))
         for p in sorted(Path("templates").glob("*.yaml"))
