@@ -206,6 +206,7 @@ class RunExecution:
                 task.cancel()
             if running:
                 await asyncio.wait(running)
+        await _roll_back(runner, list(results.values()))
         return _summary(list(results.values()))
 
     def _stop_status(self) -> Literal["cancelled", "timed_out", "failed"]:
@@ -214,6 +215,14 @@ class RunExecution:
                 return self._ending
             case _:
                 return "failed"
+
+
+async def _roll_back(runner: StepRunner, results: list[StepResult]) -> None:
+    """When a required verifier did not pass: undo what was done, the last step first. `results` is in order of ends."""
+    if any(result.unproven and result.step.required for result in results):
+        for result in reversed(results):
+            if result.step.rollback and (result.status == "succeeded" or result.unproven):
+                await runner.roll_back(result.step)
 
 
 def _summary(results: list[StepResult]) -> End:

@@ -13,7 +13,9 @@ from workers.store import End
 
 def fits(template: Template) -> bool:
     """Whether every step is over at once."""
-    return all(step.kind == "noop" and not step.artifacts for step in template.steps)
+    return all(
+        step.kind == "noop" and not (step.artifacts or step.preconditions or step.verifiers) for step in template.steps
+    )
 
 
 async def run(template: Template, evidence: Evidence) -> End:

@@ -14,6 +14,7 @@ from opsroom.domain.template import StepDefinition
 from workers import artifacts
 from workers.environment import base_environment, facts
 from workers.expressions import InvalidExpression, Scope
+from workers.proofs import Prover
 from workers.run_process import ProcessRunner
 from workers.secrets import UnknownSecret
 from workers.services import RunScope
@@ -34,6 +35,8 @@ class StepResult:
     message: str = ""
     exit_code: int | None = None
     worker_error: bool = False
+    unproven: bool = False
+    """A required check after the step did not pass: what it and the steps before it did is to be rolled back."""
 
     @property
     def blocks(self) -> bool:
@@ -50,6 +53,7 @@ class StepRunner:
         self._evidence = scope.evidence
         self._workdir = scope.workdir
         self._processes = ProcessRunner(scope)
+        self._prover = Prover(scope.evidence, scope.services.masker, self._context)
 
     async def run(self, step: StepDefinition, stop_status: StopStatus) -> StepResult:
         """To the end of the step. Cancelled from outside, it still reports how it ended, then lets go."""
@@ -70,7 +74,8 @@ class StepRunner:
 
     async def _attempt(self, step: StepDefinition) -> StepResult:
         try:
-            outcome = await self._call(step)
+            refused = await self._prover.check(step, "before")
+            outcome = Outcome("failed", refused, 1) if refused else await self._call(step)
             refused = await self._store_artifacts(step, outcome.status == "succeeded")
         except (StepFailed, InvalidExpression, UnknownSecret) as error:
             return StepResult(step, "failed", str(error), 1)
@@ -83,11 +88,35 @@ class StepRunner:
         except Exception as error:
             log.exception("a step broke the worker's code", extra={"run_id": self._claim.run_id, "step": step.id})
             return StepResult(step, "failed", f"the worker failed: {type(error).__name__}: {error}", worker_error=True)
-        if refused and outcome.status == "succeeded":
-            return StepResult(step, "failed", refused, 1)
-        return StepResult(step, outcome.status, outcome.message, outcome.exit_code)
+        if outcome.status != "succeeded":
+            return StepResult(step, outcome.status, outcome.message, outcome.exit_code)
+        unproven = None if refused else await self._prover.check(step, "after")
+        if why := refused or unproven:
+            return StepResult(step, "failed", why, 1, unproven=unproven is not None)
+        return StepResult(step, "succeeded", outcome.message, outcome.exit_code)
+
+    async def roll_back(self, step: StepDefinition) -> None:
+        """Undo a step by its rollback, whose end is told whatever it is."""
+        assert step.rollback is not None
+        await self._evidence.emit("rollback.started", step.id, step.rollback.title, level="warn")
+        try:
+            async with asyncio.timeout(step.rollback.timeout_seconds):
+                outcome = await KINDS[step.rollback.kind](self._context(step, step.rollback.inputs))
+        except (StepFailed, InvalidExpression, UnknownSecret) as error:
+            outcome = Outcome("failed", str(error), 1)
+        except TimeoutError:
+            outcome = Outcome("failed", f"not finished within its {step.rollback.timeout_seconds} s")
+        data: dict[str, JsonValue] = {"status": outcome.status, "exit_code": outcome.exit_code}
+        level = "info" if outcome.status == "succeeded" else "error"
+        await self._evidence.emit("rollback.finished", step.id, outcome.message, level=level, data=data)
 
     async def _call(self, step: StepDefinition) -> Outcome:
+        async with asyncio.timeout(step.timeout_seconds):
+            return await KINDS[step.kind](self._context(step, step.inputs))
+
+    def _context(self, step: StepDefinition, inputs: dict[str, Any]) -> StepContext:
+        """What a step, a check of it or its rollback is given; `inputs` with every expression resolved."""
+
         async def log_line(message: str) -> None:
             await self._evidence.emit("log", step.id, message)
 
@@ -102,13 +131,11 @@ class StepRunner:
         env = base_environment(settings.step_environment) | facts(
             self._claim.run_id, self._claim.attempt, self._workdir, settings.start_directory
         )
-        inputs: Any = self._expressions().resolve(step.inputs)
-        context = StepContext(
-            step.id, inputs, self._claim.params, self._claim.run_id, self._claim.attempt,
+        resolved: Any = self._expressions().resolve(inputs)
+        return StepContext(
+            step.id, resolved, self._claim.params, self._claim.run_id, self._claim.attempt,
             self._workdir, settings.start_directory, env, log_line, metric, run_process,
         )  # fmt: skip
-        async with asyncio.timeout(step.timeout_seconds):
-            return await KINDS[step.kind](context)
 
     def _expressions(self) -> Scope:
         def named(name: str) -> str:

@@ -13,7 +13,18 @@ import rfc8785
 from pydantic import BaseModel, ConfigDict
 
 Level = Literal["debug", "info", "warn", "error"]
-WorkerEventType = Literal["step.started", "step.finished", "step.skipped", "output", "log", "truncated", "metric"]
+WorkerEventType = Literal[
+    "step.started",
+    "step.finished",
+    "step.skipped",
+    "output",
+    "log",
+    "truncated",
+    "metric",
+    "proof.recorded",
+    "rollback.started",
+    "rollback.finished",
+]
 
 FIRST_PREV_HASH: Final = "0" * 64
 MAX_MESSAGE_BYTES: Final = 64 * 1024

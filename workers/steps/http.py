@@ -39,28 +39,29 @@ async def run(context: StepContext) -> Outcome:
     inputs = read_inputs(HttpInputs, values)
     began = time.monotonic()
     try:
-        status, headers, body, whole = await _request(inputs)
+        status, headers, body, whole = await request(inputs)
     except httpx.TimeoutException as error:
         raise StepFailed(f"{inputs.url} did not answer within {inputs.timeout_seconds:g} s") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise StepFailed(f"{inputs.url} could not be asked: {error or type(error).__name__}") from error
     took = round((time.monotonic() - began) * 1000, 1)
     text = body.decode(errors="replace")
-    value = _json_or_none(text)
+    value = json_or_none(text)
     await context.metric("http_milliseconds", took)
     result = {"url": inputs.url, "method": inputs.method, "status": status, "milliseconds": took, "headers": headers}
     await write_result(context.workdir, context.step_id, {**result, "body": text if value is None else value})
-    problems = list(_problems(inputs.expect, status, text, value))
+    found = list(problems(inputs.expect, status, text, value))
     if not whole:
-        problems.append(f"the body is larger than {LARGEST_BODY} bytes")
+        found.append(f"the body is larger than {LARGEST_BODY} bytes")
     said = f"{inputs.method} {inputs.url} answered {status} in {took:g} ms"
     await context.log(said)
-    if problems:
-        return Outcome("failed", f"{said}: {'; '.join(problems)}", 1)
+    if found:
+        return Outcome("failed", f"{said}: {'; '.join(found)}", 1)
     return Outcome("succeeded", said, 0)
 
 
-async def _request(inputs: HttpInputs) -> tuple[int, dict[str, str], bytes, bool]:
+async def request(inputs: HttpInputs) -> tuple[int, dict[str, str], bytes, bool]:
+    """Status, the headers worth showing, the body, and whether that is the whole body."""
     content: dict[str, Any] = {} if inputs.body is None else {"json": inputs.body}
     async with (
         httpx.AsyncClient(timeout=inputs.timeout_seconds, follow_redirects=False) as client,
@@ -75,19 +76,20 @@ async def _request(inputs: HttpInputs) -> tuple[int, dict[str, str], bytes, bool
         return answer.status_code, headers, bytes(body[:LARGEST_BODY]), len(body) <= LARGEST_BODY
 
 
-def _problems(expect: Expectation, status: int, text: str, value: Any) -> list[str]:
-    problems: list[str] = []
+def problems(expect: Expectation, status: int, text: str, value: Any) -> list[str]:
+    """What of the answer is not as expected. `value` is the body as JSON, or None."""
+    found: list[str] = []
     if status not in expect.status:
-        problems.append(f"expected status {' or '.join(map(str, expect.status))}")
+        found.append(f"expected status {' or '.join(map(str, expect.status))}")
     if expect.body_contains is not None and expect.body_contains not in text:
-        problems.append(f"the body does not contain {expect.body_contains!r}")
+        found.append(f"the body does not contain {expect.body_contains!r}")
     for pointer, wanted in expect.json_values.items():
-        found, there = _at(value, pointer)
+        actual, there = _at(value, pointer)
         if not there:
-            problems.append(f"the body has nothing at {pointer}")
-        elif found != wanted:
-            problems.append(f"expected {json.dumps(wanted)} at {pointer}, found {json.dumps(found)[:200]}")
-    return problems
+            found.append(f"the body has nothing at {pointer}")
+        elif actual != wanted:
+            found.append(f"expected {json.dumps(wanted)} at {pointer}, found {json.dumps(actual)[:200]}")
+    return found
 
 
 def _at(value: Any, pointer: str) -> tuple[Any, bool]:
@@ -102,7 +104,8 @@ def _at(value: Any, pointer: str) -> tuple[Any, bool]:
     return value, True
 
 
-def _json_or_none(text: str) -> Any:
+def json_or_none(text: str) -> Any:
+    """The text as JSON, if it is."""
     try:
         return json.loads(text)
     except ValueError:
