@@ -10,7 +10,7 @@ import sys
 
 from rich.console import Console
 
-from bench import batches, board_latency, cancel, depth, engine, log, loss, pickup, references, throughput
+from bench import batches, board_latency, cancel, depth, engine, evidence, log, loss, pickup, references, throughput
 from bench.report import Row, machine, print_rows
 
 BENCHMARKS = {
@@ -23,6 +23,7 @@ BENCHMARKS = {
     "references": ("Other queues against the engine's worker; ms for each job", references.run),
     "loss": ("kill -9 of a worker to the successor's start elsewhere", loss.run),
     "cancel": ("Cancel to the last process gone", cancel.run),
+    "evidence": ("An evidence bundle of 1,000 events and 10 artifacts", evidence.run),
     "log": ("Heartbeats while one run says 20,000 lines a second", log.run),
 }
 
