@@ -5,9 +5,7 @@ Queries read; commands change, are idempotent, and raise an `OpsRoomError` when 
 `ControlPlaneUnreachable`, and `NotAuthenticated` when the sign-in has ended.
 """
 
-import datetime as dt
 import hashlib
-import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
@@ -15,16 +13,18 @@ import httpx
 from pydantic import JsonValue
 
 from opsroom.control_plane.auth import Credentials
+from opsroom.control_plane.commands import Commands, as_uuid
 from opsroom.control_plane.config import Connection
 from opsroom.control_plane.errors import ArtifactDamaged
+from opsroom.control_plane.fleet import Fleet
 from opsroom.control_plane.models import (
     Artifact,
     Board,
+    Card,
     EventPage,
     Member,
     Run,
     RunDetail,
-    Session,
     SessionSummary,
     Template,
     Worker,
@@ -33,18 +33,18 @@ from opsroom.control_plane.queries import RunFilter, select_members, select_runs
 from opsroom.control_plane.realtime import Feed, FeedState
 from opsroom.control_plane.rest import Rest
 from opsroom.domain.errors import InvalidArgument, TemplateNotFound
-from opsroom.domain.lifecycle import Lane, Role
+from opsroom.domain.lifecycle import Role
 
 ARTIFACT_BUCKET = "artifacts"
 
 
-class ControlPlane:
+class ControlPlane(Commands):
     """The control plane as one person. Cheap to make: connections are `http`'s, shared by the whole process."""
 
     def __init__(self, connection: Connection, credentials: Credentials, http: httpx.AsyncClient) -> None:
+        super().__init__(Rest(connection, credentials, http))
         self.connection = connection
         self.credentials = credentials
-        self._rest = Rest(connection, credentials, http)
 
     # --- queries ---
 
@@ -59,15 +59,17 @@ class ControlPlane:
 
     async def read_board(self, session_id: str) -> Board:
         """A session's lanes. Raises SessionNotFound."""
-        return Board.model_validate(await self._rest.rpc("read_board", {"p_session_id": _uuid(session_id, "session")}))
+        return Board.model_validate(
+            await self._rest.rpc("read_board", {"p_session_id": as_uuid(session_id, "session")})
+        )
 
     async def read_run(self, run_id: str) -> RunDetail:
         """A run with steps, artifacts and attempts. Raises RunNotFound."""
-        return RunDetail.model_validate(await self._rest.rpc("read_run", {"p_run_id": _uuid(run_id, "run")}))
+        return RunDetail.model_validate(await self._rest.rpc("read_run", {"p_run_id": as_uuid(run_id, "run")}))
 
     async def read_events(self, run_id: str, *, after: int = 0, limit: int = 500) -> EventPage:
         """Events numbered above `after`, oldest first, at most `limit`. Raises RunNotFound."""
-        arguments = {"p_run_id": _uuid(run_id, "run"), "p_after": after, "p_limit": limit}
+        arguments = {"p_run_id": as_uuid(run_id, "run"), "p_after": after, "p_limit": limit}
         return EventPage.model_validate(await self._rest.rpc("read_events", arguments))
 
     async def runs(self, wanted: RunFilter | None = None) -> tuple[Run, ...]:
@@ -89,6 +91,15 @@ class ControlPlane:
     async def workers(self) -> tuple[Worker, ...]:
         """Workers that have not stopped, most recently seen first."""
         return tuple(Worker.model_validate(row) for row in await self._rest.send(select_workers()))
+
+    async def read_fleet(self) -> Fleet:
+        """Workers that were seen within the last minute, what waits, what is stuck, and when was last swept."""
+        return Fleet.model_validate(await self._rest.rpc("read_fleet"))
+
+    async def dead_letters(self, session_id: str | None = None, *, limit: int = 50) -> tuple[Card, ...]:
+        """Runs whose last attempt failed or timed out and that nothing retries any more, latest end first."""
+        arguments = {"p_session_id": session_id and as_uuid(session_id, "session"), "p_limit": limit}
+        return tuple(Card.model_validate(row) for row in await self._rest.rpc("list_dead_letters", arguments))
 
     async def members(self) -> tuple[Member, ...]:
         """The people of this room, by e-mail."""
@@ -112,76 +123,7 @@ class ControlPlane:
         """Doorbells of `topics` (see `realtime.Feed`); `on_state` is told whenever its liveness changes."""
         return Feed(self.connection, self.credentials, topics, poll_seconds=poll_seconds, on_state=on_state)
 
-    # --- commands ---
-
-    async def create_session(self, title: str, intent: str = "", *, idempotency_key: str | None = None) -> Session:
-        """Open a session."""
-        arguments = {"p_title": title, "p_intent": intent, "p_idempotency_key": idempotency_key or _key()}
-        return Session.model_validate(await self._rest.rpc("create_session", arguments))
-
-    async def archive_session(self, session_id: str) -> Session:
-        """Close a session for new runs."""
-        return Session.model_validate(
-            await self._rest.rpc("archive_session", {"p_session_id": _uuid(session_id, "session")})
-        )
-
-    async def reopen_session(self, session_id: str) -> Session:
-        """Undo `archive_session`."""
-        return Session.model_validate(
-            await self._rest.rpc("reopen_session", {"p_session_id": _uuid(session_id, "session")})
-        )
-
-    async def create_run(
-        self,
-        session_id: str,
-        template: str,
-        params: Mapping[str, JsonValue],
-        *,
-        lane: Lane = "A",
-        priority: int = 0,
-        not_before: dt.datetime | None = None,
-        title: str | None = None,
-        idempotency_key: str | None = None,
-    ) -> Run:
-        """Queue a run. Raises InvalidParams with one `FieldError` per wrong field, TemplateNotFound and others."""
-        arguments = {
-            "p_session_id": _uuid(session_id, "session"),
-            "p_template": template,
-            "p_params": dict(params),
-            "p_lane": lane,
-            "p_priority": priority,
-            "p_not_before": not_before.isoformat() if not_before else None,
-            "p_title": title,
-            "p_idempotency_key": idempotency_key or _key(),
-        }
-        return Run.model_validate(await self._rest.rpc("create_run", arguments))
-
-    async def cancel_run(self, run_id: str, reason: str | None = None) -> Run:
-        """Ask for a run's end. A queued run is cancelled at once, a live one when its worker has stopped it."""
-        return Run.model_validate(
-            await self._rest.rpc("cancel_run", {"p_run_id": _uuid(run_id, "run"), "p_reason": reason})
-        )
-
-    async def retry_run(self, run_id: str) -> Run:
-        """The next attempt of a finished run; the same one when asked again. Raises RunNotFinished."""
-        return Run.model_validate(await self._rest.rpc("retry_run", {"p_run_id": _uuid(run_id, "run")}))
-
-    async def rerun(
-        self,
-        run_id: str,
-        *,
-        params: Mapping[str, JsonValue] | None = None,
-        lane: Lane | None = None,
-        idempotency_key: str | None = None,
-    ) -> Run:
-        """A new run of the same template, with the old params unless others are given."""
-        arguments = {
-            "p_run_id": _uuid(run_id, "run"),
-            "p_params": dict(params) if params is not None else None,
-            "p_lane": lane,
-            "p_idempotency_key": idempotency_key or _key(),
-        }
-        return Run.model_validate(await self._rest.rpc("rerun", arguments))
+    # --- templates and people ---
 
     async def save_template(self, spec: Mapping[str, JsonValue]) -> Template:
         """Save a template as a new version, if it differs from the newest. Raises InvalidTemplate; needs the role
@@ -213,16 +155,3 @@ async def _checked(chunks: AsyncIterator[bytes], artifact: Artifact) -> AsyncIte
             f"but the store holds {digest.hexdigest()} ({size} bytes).",
             hint="Do not use the bytes. Restore the object from a backup, or run again.",
         )
-
-
-def _uuid(text: str, what: str) -> str:
-    try:
-        return str(uuid.UUID(text))
-    except ValueError:
-        raise InvalidArgument(
-            f"{text!r} is no {what} id.", hint=f"A {what} id is a UUID, as the lists show it."
-        ) from None
-
-
-def _key() -> str:
-    return str(uuid.uuid4())

@@ -40,6 +40,7 @@ class Session(Row):
     created_by_name: str | None = None
     created_at: dt.datetime
     archived_at: dt.datetime | None = None
+    paused_at: dt.datetime | None = None
 
 
 class SessionSummary(Session):
@@ -96,10 +97,13 @@ class Run(Row):
 
 
 class Card(Run):
-    """A run with what the board shows of it."""
+    """A run with what the board shows of it. `dead_letter`: its retries are used up and it has not succeeded."""
 
     created_by_name: str | None = None
     retried_by: str | None = None
+    dead_letter: bool = False
+    place_at: dt.datetime | None = None
+    concurrency_key: str | None = None
     steps_total: int = 0
     steps_done: int = 0
     current_step: str | None = None
@@ -113,6 +117,7 @@ class LaneView(Row):
 
     lane: Lane
     capacity: int = 1
+    paused_at: dt.datetime | None = None
     queued: int = 0
     active: tuple[Card, ...] = ()
     queue: tuple[Card, ...] = ()
@@ -146,6 +151,7 @@ class Step(Row):
     finished_at: dt.datetime | None = None
     exit_code: int | None = None
     message: str | None = None
+    carried_from: str | None = None
 
 
 class Artifact(Row):

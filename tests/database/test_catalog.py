@@ -13,6 +13,7 @@ COMMANDS = {
     "cancel_run",
     "create_run",
     "create_session",
+    "list_dead_letters",
     "list_runs",
     "list_sessions",
     "list_templates",
@@ -29,6 +30,7 @@ COMMANDS = {
     "set_member",
     "set_session_paused",
     "set_template_enabled",
+    "set_worker_draining",
     "whoami",
 }
 WORKER_FUNCTIONS = {

@@ -22,6 +22,7 @@ NEEDS: dict[str, tuple[str, dict[str, Any]]] = {
     "read_run": ("viewer", {"p_run_id": ANY}),
     "read_events": ("viewer", {"p_run_id": ANY}),
     "read_fleet": ("viewer", {}),
+    "list_dead_letters": ("viewer", {}),
     "set_lane": ("operator", {"p_session_id": ANY, "p_lane": "A"}),
     "set_session_paused": ("operator", {"p_session_id": ANY, "p_paused": True}),
     "move_run": ("operator", {"p_run_id": ANY}),
@@ -34,6 +35,7 @@ NEEDS: dict[str, tuple[str, dict[str, Any]]] = {
     "rerun": ("operator", {"p_run_id": ANY}),
     "save_template": ("admin", {"p_spec": {}}),
     "set_template_enabled": ("admin", {"p_slug": "nothing", "p_enabled": True}),
+    "set_worker_draining": ("admin", {"p_worker_id": ANY}),
     "set_member": ("admin", {"p_email": "nobody@example.test", "p_role": "viewer"}),
 }
 

@@ -1,0 +1,59 @@
+"""The read model of lanes' settings and of the fleet."""
+
+import datetime as dt
+
+from opsroom.control_plane.models import Row
+from opsroom.domain.lifecycle import Lane
+
+
+class LaneSettings(Row):
+    """How many runs of a lane go at once, and since when its queue is held back."""
+
+    session_id: str
+    lane: Lane
+    capacity: int
+    paused_at: dt.datetime | None = None
+
+
+class FleetWorker(Row):
+    """A worker that was seen within the last minute.
+
+    `attached`: the loss of its own connection is noticed at once; otherwise its leases tell. `missing_since`: its
+    connection is gone. `active`: runs it holds now.
+    """
+
+    id: str
+    name: str
+    host: str | None = None
+    pid: int | None = None
+    version: str | None = None
+    capacity: int = 1
+    transport: str | None = None
+    started_at: dt.datetime
+    last_seen_at: dt.datetime
+    draining_at: dt.datetime | None = None
+    missing_since: dt.datetime | None = None
+    attached: bool = False
+    active: int = 0
+
+
+class Fleet(Row):
+    """All workers and all queues at a glance, as of `read_at` by the database's clock.
+
+    `queued` counts runs that may start now, `oldest_queued_at` is since when the first of them may. `stuck` counts
+    runs whose lease is over. `held_until`: the sweep's circuit breaker is open till then.
+    """
+
+    read_at: dt.datetime
+    workers: tuple[FleetWorker, ...] = ()
+    queued: int = 0
+    oldest_queued_at: dt.datetime | None = None
+    active: int = 0
+    stuck: int = 0
+    last_sweep_at: dt.datetime | None = None
+    held_until: dt.datetime | None = None
+
+    @property
+    def slots(self) -> int:
+        """Runs that the workers take at once; those that are drained or missing take none."""
+        return sum(w.capacity for w in self.workers if w.draining_at is None and w.missing_since is None)
