@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 from opsroom.domain.errors import OpsRoomError, WorkerNotFound
 from workers.config import Settings
 from workers.execution import RunExecution
+from workers.gates import Gates
 from workers.health import Health
 from workers.lease import LeaseKeeper
 from workers.metrics import Metrics
@@ -49,7 +50,7 @@ class Worker:
         own = [settings.service_key, settings.database_url or ""]
         self._services = Services(
             settings, self._store, Objects(settings.supabase_url, settings.service_key), self._leash,
-            vault, Masker([*vault.values(), *own]), self._metrics,
+            vault, Masker([*vault.values(), *own]), self._metrics, Gates(self._store),
         )  # fmt: skip
         self._keeper = LeaseKeeper(self._store, settings.heartbeat_seconds, self._metrics, self._register)
         self._runs: dict[asyncio.Task[None], RunExecution] = {}
@@ -209,6 +210,8 @@ class Worker:
         async for hint in self._store.hints():
             if hint.startswith("cancel:"):
                 self._keeper.beat_now()
+            elif hint.startswith("gate:"):
+                self._services.gates.wake(hint.removeprefix("gate:"))
             else:
                 self._wake.set()
 

@@ -48,6 +48,7 @@ class Evidence:
         self._something = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
+        self._written = asyncio.Event()
         self.broken = asyncio.Event()
         """Set when the control plane refuses the events; `close` then raises why."""
         self._writer: asyncio.Task[None] | None = None
@@ -80,6 +81,11 @@ class Evidence:
         self._add("output", step, text, "info", data)
         await self._wait_for_room()
 
+    async def flush(self) -> None:
+        """Returns when everything so far is in the database, or the writer has ended."""
+        self._begin_writing()
+        await self._written.wait()
+
     async def conclude(self) -> Batch | None:
         """Write all but the last batch; that one is handed out, to go with the run's end.
 
@@ -107,6 +113,7 @@ class Evidence:
         self._unwritten.append({"type": kind, "step": step, "level": level, "message": message, "data": data})
         self._bytes += len(message) + EVENT_OVERHEAD
         self._something.set()
+        self._written.clear()
         if self._linger is None:
             self._linger = asyncio.get_running_loop().call_later(LINGER_SECONDS, self._begin_writing)
 
@@ -140,11 +147,14 @@ class Evidence:
                 if held.verdict == "lost":
                     self._lease.lose()
                     return
+                if not self._unwritten:
+                    self._written.set()
         except OpsRoomError:
             self.broken.set()
             raise
         finally:
             self._room.set()
+            self._written.set()
 
     def _next_batch(self) -> Batch:
         events = self._take()

@@ -10,6 +10,7 @@ from opsroom.domain.errors import InvalidTemplate, OpsRoomError
 from opsroom.domain.template import Template, parse
 from workers import immediate
 from workers.carried import CarryRefused, restore
+from workers.clock import RunClock
 from workers.evidence import Evidence
 from workers.lease import Lease
 from workers.services import RunScope, Services
@@ -141,12 +142,13 @@ class RunExecution:
     async def _execute(self, template: Template, evidence: Evidence) -> End:
         """The graph, until it is through or has to end: by a person, by time, by the worker, by broken evidence."""
         async with directories(self._services.settings.work_root) as (workdir, staging):
-            scope = RunScope(self._services, self._lease, evidence, template, workdir, staging, self._grace)
+            clock = RunClock(template.timeout_seconds)
+            scope = RunScope(self._services, self._lease, evidence, template, workdir, staging, clock, self._grace)
             graph = asyncio.create_task(self._run_graph(scope))
             signals: dict[asyncio.Task[object], Ending] = {
                 asyncio.create_task(self._lease.cancelled.wait()): "cancelled",
                 asyncio.create_task(self._stop_asked.wait()): "stopped",
-                asyncio.create_task(asyncio.sleep(template.timeout_seconds)): "timed_out",
+                asyncio.create_task(clock.run_out()): "timed_out",
             }
             broken = asyncio.create_task(evidence.broken.wait())
             try:
@@ -218,10 +220,10 @@ class RunExecution:
 
 
 async def _roll_back(runner: StepRunner, results: list[StepResult]) -> None:
-    """When a required verifier did not pass: undo what was done, the last step first. `results` is in order of ends."""
-    if any(result.unproven and result.step.required for result in results):
+    """When a required check did not pass: undo what was done, the last step first. `results` is in order of ends."""
+    if any(result.reason == "proof_failed" and result.step.required for result in results):
         for result in reversed(results):
-            if result.step.rollback and (result.status == "succeeded" or result.unproven):
+            if result.step.rollback and result.done:
                 await runner.roll_back(result.step)
 
 
@@ -233,8 +235,8 @@ def _summary(results: list[StepResult]) -> End:
     if bad.worker_error:
         return End("failed", "worker_error", message, bad.exit_code)
     if bad.status == "timed_out":
-        return End("timed_out", "step_timeout", message, bad.exit_code)
-    return End("failed", "step_failed", message, bad.exit_code)
+        return End("timed_out", bad.reason or "step_timeout", message, bad.exit_code)
+    return End("failed", bad.reason or "step_failed", message, bad.exit_code)
 
 
 @functools.lru_cache(maxsize=256)

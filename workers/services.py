@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opsroom.domain.template import Template
+from workers.clock import RunClock
 from workers.config import Settings
 from workers.evidence import Evidence
+from workers.gates import Gates
 from workers.lease import Lease
 from workers.metrics import Metrics
 from workers.process import Leash
@@ -25,6 +27,7 @@ class Services:
     vault: Vault
     masker: Masker
     metrics: Metrics
+    gates: Gates
 
 
 @dataclass(frozen=True)
@@ -37,5 +40,6 @@ class RunScope:
     template: Template
     workdir: Path
     staging: Path
+    clock: RunClock
     grace: Callable[[], float]
     """Seconds that a command gets between TERM and KILL when it is stopped now; 0 once the run is lost."""

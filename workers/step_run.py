@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import JsonValue
 
 from opsroom.domain.errors import ArtifactConflict, OpsRoomError
-from opsroom.domain.lifecycle import StepStatus
+from opsroom.domain.lifecycle import Reason, StepStatus
 from opsroom.domain.template import StepDefinition
 from workers import artifacts
 from workers.environment import base_environment, facts
@@ -35,8 +35,9 @@ class StepResult:
     message: str = ""
     exit_code: int | None = None
     worker_error: bool = False
-    unproven: bool = False
-    """A required check after the step did not pass: what it and the steps before it did is to be rolled back."""
+    reason: Reason | None = None
+    done: bool = False
+    """It did its work, whatever its verifiers say: this is what a rollback undoes."""
 
     @property
     def blocks(self) -> bool:
@@ -75,7 +76,7 @@ class StepRunner:
     async def _attempt(self, step: StepDefinition) -> StepResult:
         try:
             refused = await self._prover.check(step, "before")
-            outcome = Outcome("failed", refused, 1) if refused else await self._call(step)
+            outcome = Outcome("failed", refused, 1, "proof_failed") if refused else await self._call(step)
             refused = await self._store_artifacts(step, outcome.status == "succeeded")
         except (StepFailed, InvalidExpression, UnknownSecret) as error:
             return StepResult(step, "failed", str(error), 1)
@@ -89,11 +90,11 @@ class StepRunner:
             log.exception("a step broke the worker's code", extra={"run_id": self._claim.run_id, "step": step.id})
             return StepResult(step, "failed", f"the worker failed: {type(error).__name__}: {error}", worker_error=True)
         if outcome.status != "succeeded":
-            return StepResult(step, outcome.status, outcome.message, outcome.exit_code)
+            return StepResult(step, outcome.status, outcome.message, outcome.exit_code, reason=outcome.reason)
         unproven = None if refused else await self._prover.check(step, "after")
         if why := refused or unproven:
-            return StepResult(step, "failed", why, 1, unproven=unproven is not None)
-        return StepResult(step, "succeeded", outcome.message, outcome.exit_code)
+            return StepResult(step, "failed", why, 1, reason="proof_failed" if unproven else None, done=True)
+        return StepResult(step, "succeeded", outcome.message, outcome.exit_code, done=True)
 
     async def roll_back(self, step: StepDefinition) -> None:
         """Undo a step by its rollback, whose end is told whatever it is."""
@@ -111,7 +112,8 @@ class StepRunner:
         await self._evidence.emit("rollback.finished", step.id, outcome.message, level=level, data=data)
 
     async def _call(self, step: StepDefinition) -> Outcome:
-        async with asyncio.timeout(step.timeout_seconds):
+        # A gate expires by the database's clock.
+        async with asyncio.timeout(None if step.kind == "gate" else step.timeout_seconds):
             return await KINDS[step.kind](self._context(step, step.inputs))
 
     def _context(self, step: StepDefinition, inputs: dict[str, Any]) -> StepContext:
@@ -127,6 +129,9 @@ class StepRunner:
         async def run_process(argv: Sequence[str], env: Mapping[str, str]) -> Outcome:
             return await self._processes.run(step.id, argv, env)
 
+        async def decision() -> Outcome:
+            return await self._decision(step.id)
+
         settings = self._services.settings
         env = base_environment(settings.step_environment) | facts(
             self._claim.run_id, self._claim.attempt, self._workdir, settings.start_directory
@@ -134,8 +139,23 @@ class StepRunner:
         resolved: Any = self._expressions().resolve(inputs)
         return StepContext(
             step.id, resolved, self._claim.params, self._claim.run_id, self._claim.attempt,
-            self._workdir, settings.start_directory, env, log_line, metric, run_process,
+            self._workdir, settings.start_directory, env, log_line, metric, run_process, decision,
         )  # fmt: skip
+
+    async def _decision(self, step_id: str) -> Outcome:
+        await self._evidence.flush()  # its start opens the gate
+        with self._scope.clock.stopped():
+            state = await self._services.gates.decision(self._claim, step_id)
+        if state.verdict == "lost":
+            self._scope.lease.lose()
+            raise asyncio.CancelledError
+        match state.status:
+            case "approved":
+                return Outcome("succeeded", state.message or "", 0)
+            case "denied":
+                return Outcome("failed", state.message or "denied", 1, "denied")
+            case _:
+                return Outcome("timed_out", "nobody decided in time", None, "gate_timeout")
 
     def _expressions(self) -> Scope:
         def named(name: str) -> str:

@@ -119,6 +119,22 @@ class ClaimLost(OpsRoomError):
     sqlstate, code, status = "ORF01", "claim_lost", 409
 
 
+class GateNotFound(OpsRoomError):
+    sqlstate, code, status = "ORG01", "gate_not_found", 404
+
+
+class GateClosed(OpsRoomError):
+    sqlstate, code, status = "ORG02", "gate_closed", 409
+
+
+class ApprovalStale(OpsRoomError):
+    sqlstate, code, status = "ORG03", "approval_stale", 409
+
+
+class EvidenceMissing(OpsRoomError):
+    sqlstate, code, status = "ORG04", "evidence_missing", 409
+
+
 BY_SQLSTATE: dict[str, type[OpsRoomError]] = {error.sqlstate: error for error in OpsRoomError.__subclasses__()}
 
 

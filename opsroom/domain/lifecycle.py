@@ -21,6 +21,9 @@ Reason = Literal[
     "queue_timeout",
     "worker_error",
     "invalid_template",
+    "proof_failed",
+    "denied",
+    "gate_timeout",
 ]
 """Why a run ended as it did; null for a run that succeeded."""
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from opsroom.domain.template import StepKind
-from workers.steps import http, noop, shell, spec_kit, sql
+from workers.steps import gate, http, noop, shell, spec_kit, sql
 from workers.steps.context import Outcome, StepContext, StepFailed
 
 __all__ = ["KINDS", "Outcome", "StepContext", "StepFailed"]
@@ -15,4 +15,5 @@ KINDS: Final[Mapping[StepKind, Callable[[StepContext], Awaitable[Outcome]]]] = {
     "http": http.run,
     "sql": sql.run,
     "spec_kit": spec_kit.run,
+    "gate": gate.run,
 }

@@ -7,6 +7,8 @@ from typing import Any, Literal, Protocol
 
 from pydantic import JsonValue
 
+from opsroom.domain.lifecycle import Reason
+
 
 class StepFailed(Exception):
     """The step can not do what it is asked to; the message says what is wrong and what to do."""
@@ -14,11 +16,14 @@ class StepFailed(Exception):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a step ended by itself. Being stopped is not an outcome: that is a cancellation."""
+    """How a step ended by itself. Being stopped is not an outcome: that is a cancellation. `reason` is the run's, where
+    it is another one than that a step failed.
+    """
 
-    status: Literal["succeeded", "failed"]
+    status: Literal["succeeded", "failed", "timed_out"]
     message: str = ""
     exit_code: int | None = None
+    reason: Reason | None = None
 
 
 class RunProcess(Protocol):
@@ -45,3 +50,5 @@ class StepContext:
     log: Callable[[str], Awaitable[None]]
     metric: Callable[[str, float], Awaitable[None]]
     run_process: RunProcess
+    decision: Callable[[], Awaitable[Outcome]]
+    """Waits until the gate that this step opened is closed."""

@@ -19,6 +19,7 @@ from workers.store.answers import (
     Beat,
     CarriedArtifact,
     Claim,
+    GateState,
     Held,
     Released,
     ReleaseVerdict,
@@ -33,8 +34,8 @@ from workers.store.postgres import PostgresTransport
 from workers.store.transport import Channel, Losses, Refused, Transport, Unavailable
 
 __all__ = [
-    "Batch", "Beat", "CarriedArtifact", "Claim", "End", "Held", "Losses", "Objects", "Refused", "ReleaseVerdict",
-    "StartVerdict", "Started", "Store", "Swept", "Unavailable", "open_store",
+    "Batch", "Beat", "CarriedArtifact", "Claim", "End", "GateState", "Held", "Losses", "Objects", "Refused",
+    "ReleaseVerdict", "StartVerdict", "Started", "Store", "Swept", "Unavailable", "open_store",
 ]  # fmt: skip
 
 log = logging.getLogger(__name__)
@@ -129,6 +130,11 @@ class Store:
 
     async def put_artifact(self, claim: Claim, artifact: Mapping[str, JsonValue]) -> Held:
         return Held.model_validate(await self._call("put_artifact", {**_fence(claim), "p_artifact": dict(artifact)}))
+
+    async def read_gate(self, claim: Claim, step_id: str) -> GateState:
+        """One try. Raises Unavailable."""
+        params = {**_fence(claim), "p_step_id": step_id}
+        return GateState.model_validate(await self._transport.call("read_gate", params, "calls"))
 
     def start_run(self, claim: Claim) -> "asyncio.Future[Started]":
         """Committed when it is answered: only then may a process of the run be spawned."""

@@ -64,6 +64,14 @@ class Held(_Answer):
     verdict: Literal["ok", "lost"]
 
 
+class GateState(_Answer):
+    """How a gate stands; `message` says who decided."""
+
+    verdict: Literal["ok", "lost"]
+    status: Literal["waiting", "approved", "denied", "expired", "withdrawn"] = "waiting"
+    message: str | None = None
+
+
 class Started(_Answer):
     verdict: StartVerdict
 
