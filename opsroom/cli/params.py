@@ -1,12 +1,12 @@
 """`-p key=value`: text from the command line as the types that the template's schema asks for."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from opsroom.domain.errors import FieldError, InvalidArgument, InvalidParams
+from opsroom.domain.param_text import read_text, read_texts, refuse_constant, types_of
 from opsroom.domain.params import MAX_BYTES, validate
 
 
@@ -46,40 +46,9 @@ def check(schema: Mapping[str, Any], params: Mapping[str, Any]) -> None:
 
 
 def _value(key: str, texts: Sequence[str], schema: Mapping[str, Any]) -> Any:
-    is_array = "array" in _types(schema)
-    if is_array and (len(texts) > 1 or not texts[0].lstrip().startswith(("[", "@"))):
-        item: Mapping[str, Any] = schema.get("items", {})
-        return [_typed(_text(key, text), item) for text in texts]
-    if len(texts) > 1:
-        raise InvalidArgument(f"-p {key}=… is given {len(texts)} times.", hint="Only a param that is an array repeats.")
-    return _typed(_text(key, texts[0]), schema)
-
-
-def _typed(text: str, schema: Mapping[str, Any]) -> Any:  # noqa: PLR0911 - one return per type
-    """`text` as the first type of `schema` that it can be; else the text itself, which validation then reports."""
-    types = _types(schema)
-    if "integer" in types and re.fullmatch(r"[+-]?\d+", text):
-        return int(text)
-    if "number" in types and re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text):
-        return float(text)
-    if "boolean" in types and text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    if "null" in types and text == "null":
-        return None
-    if types & {"array", "object"} or not types:
-        # Without a type the schema's enum or const decides, so "5" may be meant as 5 or as "5".
-        if not types and text in schema.get("enum", [schema.get("const")]):
-            return text
-        try:
-            return json.loads(text, parse_constant=_refuse_constant)
-        except ValueError:
-            return text
-    return text
-
-
-def _types(schema: Mapping[str, Any]) -> set[str]:
-    declared = schema.get("type", [])
-    return {declared} if isinstance(declared, str) else set(declared)
+    if "array" in types_of(schema) and len(texts) == 1 and texts[0].startswith("@"):
+        return read_text(_text(key, texts[0]), schema)
+    return read_texts(f"-p {key}", [_text(key, text) for text in texts], schema)
 
 
 def _text(key: str, text: str) -> str:
@@ -107,13 +76,9 @@ def _read(path: Path, what: str) -> str:
 def _read_object(path: Path) -> dict[str, Any]:
     text = _read(path, "--params")
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_constant=refuse_constant)
     except ValueError as error:
         raise InvalidArgument(f"--params: {path} is not JSON: {error}.", hint="Correct the file.") from None
     if not isinstance(value, dict):
         raise InvalidArgument(f"--params: {path} does not hold a JSON object.", hint='Write {"name": value, …}.')
     return value
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")

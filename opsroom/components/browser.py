@@ -63,6 +63,27 @@ class Modal(rx.Component):
     on_close: rx.EventHandler[rx.event.no_args_event_spec]
 
 
+def _texts(texts: rx.Var[str]) -> list[rx.Var[Any]]:
+    return [texts]
+
+
+class ParamsForm(rx.Component):
+    """The fields of a template's params, `start` in them; `memory` names what the browser remembers of the last launch,
+    which `filled` params keep out. `on_edit` gets the tree of texts as JSON; the surrounding form sends it as `params`.
+    `attempt` counts the refused launches: from the first one on, all `errors` show, those of fields left alone too.
+    """
+
+    library = "$/public/room/params.js"
+    tag = "ParamsForm"
+    fields: rx.Var[list[Any]]
+    start: rx.Var[dict[str, Any]]
+    errors: rx.Var[dict[str, str]]
+    attempt: rx.Var[int]
+    memory: rx.Var[str]
+    filled: rx.Var[bool]
+    on_edit: rx.EventHandler[_texts]
+
+
 def _reason(reason: rx.Var[str]) -> list[rx.Var[Any]]:
     return [reason]
 
@@ -101,3 +122,4 @@ feed_pill = FeedPill.create
 modal = Modal.create
 confirm_button = ConfirmButton.create
 log_view = LogView.create
+params_form = ParamsForm.create

@@ -1,7 +1,7 @@
-"""Form parts: one field for each kind of param, the lane choice, the template picker."""
+"""Form parts: a control with its label, the lane choice, one template of the picker."""
 
 # Reflex gives a Var the attributes of what it stands for at run time only.
-# pyright: reportAttributeAccessIssue=false, reportOperatorIssue=false, reportIndexIssue=false
+# pyright: reportAttributeAccessIssue=false, reportOperatorIssue=false
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,9 +9,7 @@ from typing import Any
 import reflex as rx
 from reflex_components_core.react_router import link as nav_link
 
-from opsroom.components.views import FieldView, TemplateView
-
-PREFIX = "param."
+from opsroom.components.views import TemplateView
 
 
 def labelled(
@@ -48,85 +46,38 @@ def labelled(
     )
 
 
-def param_field(item: rx.Var[FieldView], error: rx.Var[str], on_edit: Any, on_leave: Any) -> rx.Component:
-    """The control that fits the param's type. It keeps its own text; the server is told as one types and leaves it."""
-    name = rx.Var.create(f"{PREFIX}{item.name}")
-    common: dict[str, Any] = {
-        "id": name,
-        "name": name,
-        "class_name": "input",
-        "aria_invalid": rx.cond(error, "true", "false"),
-        "aria_describedby": rx.cond(error, f"{name}-error", f"{name}-hint"),
-        "aria_required": item.required.to_string(),
-    }
-    typing: dict[str, Any] = {
-        "default_value": item.value,
-        "placeholder": item.placeholder,
-        "on_change": lambda value: on_edit(item.name, value).debounce(300),
-        "on_blur": lambda value: on_leave(item.name, value),
-        "auto_complete": "off",
-        "spell_check": False,
-    }
-    text = rx.el.input(type="text", **common, **typing)
-    control = rx.match(
-        item.kind,
-        (
-            "enum",
-            rx.el.select(
-                rx.cond(item.required & (item.value != ""), rx.fragment(), rx.el.option("None", value="")),
-                rx.foreach(item.options, lambda option: rx.el.option(option, value=option)),
-                default_value=item.value,
-                on_change=lambda value: on_leave(item.name, value),
-                **common,
-            ),
-        ),
-        (
-            "boolean",
-            rx.el.label(
-                rx.el.input(type="checkbox", id=name, name=name, default_checked=item.value == "true"),
-                rx.el.span("Yes", class_name="muted"),
-                class_name="switch",
-            ),
-        ),
-        ("multiline", rx.el.textarea(**common, **typing)),
-        ("list", rx.el.textarea(**common, **typing, style={"fontFamily": "var(--mono)"})),
-        ("json", rx.el.textarea(**common, **typing, style={"fontFamily": "var(--mono)"})),
-        ("integer", rx.el.input(type="text", input_mode="numeric", **common, **typing)),
-        ("number", rx.el.input(type="text", input_mode="decimal", **common, **typing)),
-        ("datetime", rx.el.input(type="datetime-local", **common, **typing)),
-        (
-            "secret",
-            rx.el.div(
-                rx.icon("key-round", size=14, aria_hidden=True),
-                rx.el.input(type="text", **common, **typing, style={"fontFamily": "var(--mono)"}),
-                class_name="input-icon",
-            ),
-        ),
-        text,
-    )
-    return labelled(
-        item.label,
-        rx.fragment(control),
-        name=name,
-        hint=item.hint,
-        error=error,
-        required=item.required | (item.kind == "boolean"),
-        class_name=rx.cond(item.wide, "field wide", "field"),
-    )
-
-
-def lane_choice(chosen: rx.Var[str], lanes: Sequence[str]) -> rx.Component:
-    """Which lane, as four big buttons."""
+def lane_choice(
+    chosen: rx.Var[str], lanes: Sequence[str], served: rx.Var[Sequence[str]], error: rx.Var[str]
+) -> rx.Component:
+    """Which lanes, as four big buttons; those that were served are closed."""
     return rx.el.fieldset(
-        rx.el.legend("Lane", class_name="visually-hidden"),
+        rx.el.legend("Lanes", class_name="field-label", style={"marginBottom": "6px"}),
         *(
             rx.el.label(
                 rx.el.input(
-                    type="radio", name="lane", value=lane, default_checked=chosen == lane, aria_label=f"Lane {lane}"
+                    type="checkbox",
+                    name=f"lane.{lane}",
+                    default_checked=chosen == lane,
+                    disabled=served.contains(lane),
+                    aria_label=f"Lane {lane}",
                 ),
                 lane,
+                rx.cond(served.contains(lane), rx.icon("check", size=15, aria_hidden=True)),
             )
             for lane in lanes
+        ),
+        rx.cond(
+            error,
+            rx.el.div(
+                rx.icon("circle-alert", size=13, aria_hidden=True),
+                error,
+                class_name="field-error",
+                role="alert",
+            ),
+            rx.el.div(
+                "One run in each lane that is chosen. Lanes go in parallel, runs in a lane one after the other.",
+                class_name="field-hint",
+            ),
         ),
         class_name="lane-choice",
     )
@@ -149,13 +100,4 @@ def template_choice(item: rx.Var[TemplateView], chosen: rx.Var[str], href: Any) 
         to=href(item.slug),
         class_name="choice",
         aria_current=rx.cond(item.slug == chosen, "true", "false"),
-    )
-
-
-def plan(template: rx.Var[TemplateView]) -> rx.Component:
-    """The steps that will run, in order."""
-    return rx.el.ol(
-        rx.foreach(template.steps, lambda step: rx.el.li(rx.el.span(step, class_name="tag"))),
-        class_name="plan",
-        aria_label="Steps",
     )

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import reflex as rx
+from reflex_components_core.react_router import link as nav_link
 
-from opsroom.components.basics import blank, skeleton
+from opsroom.components.basics import blank, notice, skeleton
 from opsroom.components.forms import labelled, lane_choice, template_choice
-from opsroom.components.views import TemplateView
+from opsroom.components.plan import plan_preview
+from opsroom.components.views import LaneOutcome, PlanView, TemplateView
 from opsroom.domain.lifecycle import LANES
 
 
@@ -49,14 +51,97 @@ def template_picker(
     )
 
 
+def template_head(chosen: rx.Var[TemplateView], plan: rx.Var[PlanView]) -> rx.Component:
+    """What will be launched: its name, what it does, its risk and its plan."""
+    return rx.el.div(
+        rx.el.div(
+            rx.el.h2(chosen.title, style={"fontSize": "var(--t-16)"}),
+            rx.el.span(chosen.slug, " ", chosen.version, class_name="faint mono"),
+            class_name="row",
+            style={"alignItems": "baseline", "flexWrap": "wrap"},
+        ),
+        rx.cond(chosen.description, rx.el.p(chosen.description, class_name="muted", style={"maxWidth": "78ch"})),
+        rx.match(
+            chosen.risk,
+            ("warn", notice("warn", "This changes things.", "Read what it does before you launch it.")),
+            ("block", notice("failed", "This is dangerous.", "What it does may not be undone.")),
+            rx.fragment(),
+        ),
+        plan_preview(plan),
+        class_name="form-part",
+    )
+
+
+def _outcomes(outcomes: rx.Var[Sequence[LaneOutcome]]) -> rx.Component:
+    """What became of each lane, when not all of them went well."""
+    return rx.el.ul(
+        rx.foreach(
+            outcomes,
+            lambda item: rx.el.li(
+                rx.cond(
+                    item.done,
+                    rx.icon("circle-check", size=15, aria_hidden=True),
+                    rx.icon("circle-x", size=15, aria_hidden=True),
+                ),
+                rx.el.strong("Lane ", item.lane),
+                rx.cond(item.href, nav_link(item.text, to=item.href, class_name="link"), rx.el.span(item.text)),
+                data_state=rx.cond(item.done, "succeeded", "failed"),
+            ),
+        ),
+        class_name="outcomes",
+        aria_label="What became of each lane",
+    )
+
+
+def launch_foot(
+    *,
+    refused: rx.Var[str],
+    launching: rx.Var[bool],
+    back: rx.Var[str],
+    word: rx.Var[str],
+    may_operate: rx.Var[bool],
+    enabled: rx.Var[bool],
+) -> rx.Component:
+    """What stands in the way, and the buttons."""
+    return rx.el.div(
+        rx.cond(
+            refused,
+            rx.el.div(
+                rx.icon("circle-alert", size=14, aria_hidden=True),
+                rx.el.span(refused),
+                class_name="field-error",
+                role="alert",
+                style={"marginRight": "auto"},
+            ),
+        ),
+        nav_link("Back", to=back, class_name="btn"),
+        rx.el.button(
+            rx.cond(
+                launching,
+                rx.icon("loader-circle", size=15, class_name="spin", aria_hidden=True),
+                rx.icon("play", size=14, aria_hidden=True),
+            ),
+            word,
+            type="submit",
+            class_name="btn btn-primary",
+            disabled=launching | ~may_operate | ~enabled,
+            title=rx.cond(may_operate, "", "Viewers cannot launch runs. Ask an admin for the role operator."),
+        ),
+        class_name="launch-foot",
+    )
+
+
 def how_it_runs(
+    *,
     template: rx.Var[TemplateView],
     lane: rx.Var[str],
     title_text: rx.Var[str],
     errors: rx.Var[dict[str, str]],
     again: rx.Var[bool],
+    outcomes: rx.Var[Sequence[LaneOutcome]],
+    served: rx.Var[Sequence[str]],
 ) -> rx.Component:
-    """Lane, title, and for a new run its priority and earliest start. `again`: the run repeats an old one and has its
+    """Lanes, title, and for a new run its priority and earliest start. `again`: the run repeats an old one and has its
     title.
     """
     priority = rx.el.input(
@@ -67,7 +152,7 @@ def how_it_runs(
         type="text",
         id="title",
         name="title",
-        max_length=200,
+        max_length=120,
         default_value=title_text,
         placeholder=template.title,
         auto_complete="off",
@@ -77,7 +162,8 @@ def how_it_runs(
     only_new = ~again
     return rx.el.div(
         rx.el.h2("How it runs"),
-        lane_choice(lane, LANES),
+        lane_choice(lane, LANES, served, errors.get("lanes", "")),
+        rx.cond(outcomes.length() > 0, _outcomes(outcomes)),
         rx.el.div(
             labelled("Title", title, name="title", required=False, class_name="field wide"),
             rx.cond(
@@ -87,7 +173,7 @@ def how_it_runs(
                     priority,
                     name="priority",
                     hint="-100 to 100; the higher goes first.",
-                    error=errors.get("+priority", ""),
+                    error=errors.get("priority", ""),
                 ),
             ),
             rx.cond(
@@ -97,7 +183,7 @@ def how_it_runs(
                     when,
                     name="not_before",
                     hint="In UTC. Empty: as soon as the lane is free.",
-                    error=errors.get("+not_before", ""),
+                    error=errors.get("not_before", ""),
                     required=False,
                 ),
             ),

@@ -5,6 +5,7 @@ else. `opsroom.room.present` makes them from the read model.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,9 @@ class TemplateView:
 
 @dataclass(frozen=True)
 class FieldView:
-    """One param as a form field. `kind`: text, multiline, enum, integer, number, boolean, list, datetime, secret,
-    json.
+    """One param as a form field. `kind`: text, multiline, enum, integer, number, boolean, list, object, datetime, date,
+    email, url, secret, json. `start` is what it holds at first (see `opsroom.room.params_form`); `item` the field of
+    each item of a list, `most` how many there may be (0: any number); `longest` the most characters.
     """
 
     name: str = ""
@@ -122,10 +124,52 @@ class FieldView:
     kind: str = "text"
     hint: str = ""
     required: bool = False
-    value: str = ""
+    start: Any = ""
     options: list[str] = field(default_factory=list)
     placeholder: str = ""
     wide: bool = False
+    most: int = 0
+    longest: int = 0
+    item: list["FieldView"] = field(default_factory=list)
+    fields: list["FieldView"] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class PlanNode:
+    """One step in the preview of a plan, at its place in pixels. `facts` are short words about it."""
+
+    id: str = ""
+    title: str = ""
+    kind: str = ""
+    gate: bool = False
+    x: int = 0
+    y: int = 0
+    facts: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class PlanView:
+    """What a run of a template will do: its graph, and what it promises. `edges` are SVG paths."""
+
+    width: int = 0
+    height: int = 0
+    nodes: list[PlanNode] = field(default_factory=list)
+    edges: list[str] = field(default_factory=list)
+    verified: list[str] = field(default_factory=list)
+    artifacts: list[str] = field(default_factory=list)
+    approvals: list[str] = field(default_factory=list)
+    limits: list[str] = field(default_factory=list)
+    secrets: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class LaneOutcome:
+    """What became of one lane's part of a launch."""
+
+    lane: str = ""
+    done: bool = False
+    text: str = ""
+    href: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
-"""Launching, `/sessions/<id>/launch`: pick a template, fill in its form, choose a lane. `?rerun=<run>` starts from an
-old run.
+"""Launching, `/sessions/<id>/launch`: pick a template, fill in its form, choose lanes. `?rerun=<run>` starts from an
+old run, `?params=<JSON>` from params that somebody wrote elsewhere.
 """
 
 # Reflex gives a Var the attributes of what it stands for at run time only.
@@ -7,22 +7,33 @@ old run.
 
 import datetime as dt
 import uuid
-from typing import Any, cast
+from typing import Any
 
 import reflex as rx
 from reflex_components_core.react_router import link as nav_link
 
-from opsroom.components.basics import notice, problem
-from opsroom.components.forms import param_field, plan
-from opsroom.components.launch_parts import how_it_runs, launch_loading, nothing_picked, template_picker
+from opsroom.components.basics import problem
+from opsroom.components.browser import params_form
+from opsroom.components.launch_parts import (
+    how_it_runs,
+    launch_foot,
+    launch_loading,
+    nothing_picked,
+    template_head,
+    template_picker,
+)
 from opsroom.components.shell import page, user_menu
-from opsroom.components.views import FieldView, TemplateView
+from opsroom.components.views import FieldView, LaneOutcome, PlanView, TemplateView
 from opsroom.control_plane.models import Template
 from opsroom.domain.errors import InvalidParams, NotAuthenticated, OpsRoomError
 from opsroom.domain.lifecycle import LANES, Lane
-from opsroom.room.params_form import PREFIX, by_field, check, fields, typed
+from opsroom.room.launching import Order, in_words, queue_in_lanes
+from opsroom.room.params_form import by_path, check, fields, read_tree, typed, untyped
+from opsroom.room.plan import plan_view
 from opsroom.room.present import template_view
 from opsroom.room.viewer import Viewer, arrive, refusal, signed_in, to_sign_in
+
+REMEMBER = rx.call_script("window.dispatchEvent(new Event('opsroom:launched'))")
 
 
 class LaunchState(rx.State):
@@ -38,16 +49,22 @@ class LaunchState(rx.State):
     templates: rx.Field[list[TemplateView]] = rx.field(default_factory=list)
     query: rx.Field[str] = rx.field("")
     chosen: rx.Field[TemplateView] = rx.field(default_factory=TemplateView)
+    plan: rx.Field[PlanView] = rx.field(default_factory=PlanView)
     form_fields: rx.Field[list[FieldView]] = rx.field(default_factory=list)
+    start: rx.Field[dict[str, Any]] = rx.field(default_factory=dict)
+    filled: rx.Field[bool] = rx.field(False)
     errors: rx.Field[dict[str, str]] = rx.field(default_factory=dict)
+    how_errors: rx.Field[dict[str, str]] = rx.field(default_factory=dict)
+    attempt: rx.Field[int] = rx.field(0)
     lane: rx.Field[str] = rx.field("A")
     title: rx.Field[str] = rx.field("")
     rerun_of: rx.Field[str] = rx.field("")
     refused: rx.Field[str] = rx.field("")
+    outcomes: rx.Field[list[LaneOutcome]] = rx.field(default_factory=list)
+    served: rx.Field[list[str]] = rx.field(default_factory=list)
     launching: rx.Field[bool] = rx.field(False)
     form_key: rx.Field[str] = rx.field("")
     _schema: dict[str, Any] = {}  # noqa: RUF012 - Reflex copies a state's defaults
-    _texts: dict[str, Any] = {}  # noqa: RUF012
 
     @rx.event
     async def load(self) -> Any:
@@ -66,14 +83,14 @@ class LaunchState(rx.State):
             templates = await room.templates()
             self.templates = [template_view(template) for template in templates]
             self.lane = query.get("lane") if query.get("lane") in LANES else "A"
-            self.rerun_of = query.get("rerun") or ""
+            self.title, self.rerun_of = (query.get("title") or "")[:120], query.get("rerun") or ""
             if self.rerun_of:
                 old = (await room.read_run(self.rerun_of)).run
                 self.lane, self.title = query.get("lane") or old.lane, old.title
                 self._choose(await room.template(old.template_slug, old.template_version), dict(old.params))
             else:
-                self.title = ""
-                self._choose(next((item for item in templates if item.slug == query.get("template")), None), {})
+                wanted = next((item for item in templates if item.slug == query.get("template")), None)
+                self._choose(wanted, read_tree(query.get("params") or ""))
             self.phase = "ready"
         except NotAuthenticated:
             return to_sign_in(self)
@@ -81,11 +98,13 @@ class LaunchState(rx.State):
             self.phase, self.problem_title, self.problem_text = "problem", error.message, error.hint or ""
 
     def _choose(self, template: Template | None, values: dict[str, Any]) -> None:
-        self.form_key, self.errors, self.refused, self.launching = str(uuid.uuid4()), {}, "", False
+        self.form_key, self.errors, self.how_errors, self.refused, self.launching = str(uuid.uuid4()), {}, {}, "", False
+        self.attempt, self.outcomes, self.served, self.filled = 0, [], [], bool(values)
         self.chosen = template_view(template) if template else TemplateView()
+        self.plan = plan_view(template.spec) if template else PlanView()
         self._schema = dict(template.params_schema) if template else {}
-        self.form_fields = fields(self._schema, values)
-        self._texts = {PREFIX + item.name: item.value for item in self.form_fields}
+        self.form_fields = fields(self._schema)
+        self.start = untyped({"type": "object", **self._schema}, values) if self.form_fields else {}
 
     @rx.event
     def put_away(self) -> None:
@@ -98,85 +117,89 @@ class LaunchState(rx.State):
         self.query = text
 
     @rx.event
-    def edit(self, name: str, value: str) -> None:
-        """A field is being typed into: say what is wrong with what is there, not what is missing yet."""
-        self._judge(name, value, ignore_missing=True)
-
-    @rx.event
-    def leave(self, name: str, value: str) -> None:
-        """A field was left."""
-        self._judge(name, value, ignore_missing=False)
-
-    def _judge(self, name: str, value: str, *, ignore_missing: bool) -> None:
-        self._texts[PREFIX + name] = value
-        wrong = check(self._schema, typed(self._schema, self._texts)).get(name, "")
-        if ignore_missing and not value.strip():
-            wrong = ""
-        others = {key: text for key, text in self.errors.items() if key != name}
-        self.errors = {**others, name: wrong} if wrong else others
+    def edit(self, texts: str) -> None:
+        """The form is being filled in: say what is wrong with it. The form shows what concerns the fields that were
+        touched.
+        """
+        self.errors = check(self._schema, typed(self._schema, read_tree(texts)))
 
     @rx.event
     async def launch(self, form: dict[str, Any]) -> Any:
-        """Check everything, queue the run, go to the board. The database checks again and has the last word."""
+        """Check everything, queue the run in every lane, go to the board. The database checks again and has the last
+        word.
+        """
         if self.launching:
             return
         if form.get("form_key") != self.form_key:
             self.refused = "This form has changed meanwhile. Look at it once more, then launch."
             return
-        params = typed(self._schema, form)
-        self.errors, self.refused = check(self._schema, params), ""
+        params = typed(self._schema, read_tree(str(form.get("params") or "")))
+        self.errors, self.how_errors, self.refused = check(self._schema, params), {}, ""
         priority, not_before = self._settings(form)
-        if self.errors:
+        lanes = self._lanes(form)
+        if self.errors or self.how_errors:
             self._refuse()
-            yield rx.set_focus(PREFIX + next(iter(self.errors)))
             return
         self.launching = True
         yield
+        order = Order(
+            self.target,
+            self.chosen.slug,
+            params,
+            self.form_key,
+            priority,
+            not_before,
+            str(form.get("title") or "").strip() or None,
+            self.rerun_of,
+        )
         try:
             room = signed_in(self).control_plane
-            lane = cast(Lane, form.get("lane") or self.lane)
-            if self.rerun_of:
-                run = await room.rerun(self.rerun_of, params=params, lane=lane, idempotency_key=self.form_key)
-            else:
-                run = await room.create_run(
-                    self.target,
-                    self.chosen.slug,
-                    params,
-                    lane=lane,
-                    priority=priority,
-                    not_before=not_before,
-                    title=str(form.get("title") or "").strip() or None,
-                    idempotency_key=self.form_key,
-                )
+            outcomes = await queue_in_lanes(room, order, lanes)
         except InvalidParams as error:
-            self.errors, self.launching = by_field(error.fields), False
+            self.errors, self.launching = by_path(error.fields), False
             self._refuse(self.errors.get("") or ("" if self.errors else error.message))
         except NotAuthenticated as error:
             yield refusal(error)
-        except OpsRoomError as error:
-            self.launching = False
-            self.refused = f"{error.message} {error.hint or ''}".strip()
         else:
-            yield rx.redirect(f"/sessions/{run.session_id}")
-            yield rx.toast.success(f"Queued in lane {run.lane}", description=run.title)
+            self.outcomes = [*(item for item in self.outcomes if item.done), *outcomes]
+            self.launching = False
+            self.served = done = [item.lane for item in self.outcomes if item.done]
+            if outcomes and outcomes[0].done:
+                yield REMEMBER
+            if all(item.done for item in outcomes):
+                yield rx.redirect(f"/sessions/{self.target}")
+                yield rx.toast.success(f"Queued in {in_words(done)}", description=self.title or self.chosen.title)
+            elif not done and len(outcomes) == 1:
+                self.refused, self.outcomes = outcomes[0].text, []
+            else:
+                missing = in_words([item.lane for item in self.outcomes if not item.done])
+                self.refused = f"Not queued in {missing}." + (f" Queued in {in_words(done)}." if done else "")
+
+    def _lanes(self, form: dict[str, Any]) -> list[Lane]:
+        """The lanes that are chosen and not served yet."""
+        lanes: list[Lane] = [lane for lane in LANES if form.get(f"lane.{lane}") and lane not in self.served]
+        if not lanes:
+            self.how_errors["lanes"] = "Choose at least one lane."
+        return lanes
 
     def _settings(self, form: dict[str, Any]) -> tuple[int, dt.datetime | None]:
-        """Priority and earliest start; what is wrong with them goes to `errors`."""
+        """Priority and earliest start; what is wrong with them goes to `how_errors`."""
         priority, not_before = 0, None
         text = str(form.get("priority") or "0").strip()
         if text.removeprefix("-").isdecimal() and -100 <= int(text) <= 100:
             priority = int(text)
         else:
-            self.errors["+priority"] = "A whole number from -100 to 100."
+            self.how_errors["priority"] = "A whole number from -100 to 100."
         if when := str(form.get("not_before") or ""):
             try:
                 not_before = dt.datetime.fromisoformat(when).replace(tzinfo=dt.UTC)
             except ValueError:
-                self.errors["+not_before"] = "A date and a time."
+                self.how_errors["not_before"] = "A date and a time."
         return priority, not_before
 
     def _refuse(self, text: str = "") -> None:
-        count = sum(1 for name in self.errors if name)
+        self.attempt += 1
+        count = sum(1 for name in (*self.errors, *self.how_errors) if name)
         fields_text = "One field needs to be corrected." if count == 1 else f"{count} fields need to be corrected."
         self.refused = text or fields_text
 
@@ -186,71 +209,43 @@ def _template_href(slug: rx.Var[str]) -> rx.Var[str]:
 
 
 def _form() -> rx.Component:
-    chosen, errors = LaunchState.chosen, LaunchState.errors
+    chosen = LaunchState.chosen
+    again = LaunchState.rerun_of != ""
     return rx.el.form(
         rx.el.input(type="hidden", name="form_key", value=LaunchState.form_key, read_only=True),
-        rx.el.div(
-            rx.el.div(
-                rx.el.h2(chosen.title, style={"fontSize": "var(--t-16)"}),
-                rx.el.span(chosen.slug, " ", chosen.version, class_name="faint mono"),
-                class_name="row",
-                style={"alignItems": "baseline", "flexWrap": "wrap"},
-            ),
-            rx.el.p(chosen.description, class_name="muted", style={"maxWidth": "78ch"}),
-            plan(chosen),
-            rx.match(
-                chosen.risk,
-                ("warn", notice("warn", "This changes things.", "Read what it does before you launch it.")),
-                ("block", notice("failed", "This is dangerous.", "What it does may not be undone.")),
-                rx.fragment(),
-            ),
-            class_name="form-part",
-        ),
+        template_head(chosen, LaunchState.plan),
         rx.cond(
             LaunchState.form_fields.length() > 0,
             rx.el.div(
                 rx.el.h2("Parameters"),
-                rx.el.div(
-                    rx.foreach(
-                        LaunchState.form_fields,
-                        lambda item: rx.fragment(
-                            param_field(item, errors.get(item.name, ""), LaunchState.edit, LaunchState.leave),
-                            key=item.name,
-                        ),
-                    ),
-                    class_name="form-grid",
+                params_form(
+                    fields=LaunchState.form_fields,
+                    start=LaunchState.start,
+                    errors=LaunchState.errors,
+                    attempt=LaunchState.attempt,
+                    memory=rx.Var.create(f"opsroom.params.{Viewer.email}.{chosen.slug}"),
+                    filled=LaunchState.filled,
+                    on_edit=LaunchState.edit,
                 ),
                 class_name="form-part",
             ),
         ),
-        how_it_runs(chosen, LaunchState.lane, LaunchState.title, LaunchState.errors, LaunchState.rerun_of != ""),
-        rx.el.div(
-            rx.cond(
-                LaunchState.refused,
-                rx.el.div(
-                    rx.icon("circle-alert", size=14, aria_hidden=True),
-                    rx.el.span(LaunchState.refused),
-                    class_name="field-error",
-                    role="alert",
-                    style={"marginRight": "auto"},
-                ),
-            ),
-            nav_link("Back", to=f"/sessions/{LaunchState.target}", class_name="btn"),
-            rx.el.button(
-                rx.cond(
-                    LaunchState.launching,
-                    rx.icon("loader-circle", size=15, class_name="spin", aria_hidden=True),
-                    rx.icon("play", size=14, aria_hidden=True),
-                ),
-                rx.cond(LaunchState.rerun_of, "Run again", "Launch"),
-                type="submit",
-                class_name="btn btn-primary",
-                disabled=LaunchState.launching | ~Viewer.may_operate | ~chosen.enabled,
-                title=rx.cond(
-                    Viewer.may_operate, "", "Viewers cannot launch runs. Ask an admin for the role operator."
-                ),
-            ),
-            class_name="launch-foot",
+        how_it_runs(
+            template=chosen,
+            lane=LaunchState.lane,
+            title_text=LaunchState.title,
+            errors=LaunchState.how_errors,
+            again=again,
+            outcomes=LaunchState.outcomes,
+            served=LaunchState.served,
+        ),
+        launch_foot(
+            refused=LaunchState.refused,
+            launching=LaunchState.launching,
+            back=rx.Var.create(f"/sessions/{LaunchState.target}"),
+            word=rx.cond(again, "Run again", "Launch"),
+            may_operate=Viewer.may_operate,
+            enabled=chosen.enabled,
         ),
         key=LaunchState.form_key,
         on_submit=LaunchState.launch,

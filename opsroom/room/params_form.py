@@ -1,16 +1,29 @@
-"""A template's params as a form: fields from its JSON Schema, and typed params back from what was typed."""
+"""A template's params as a form: fields from its JSON Schema, and typed params back from what was typed.
+
+The form (`assets/room/params.js`) keeps a tree of texts in the shape of the params: a string for each field, true or
+false for each box, a list or an object of such. `untyped` makes it, `typed` reads it.
+"""
 
 import datetime as dt
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from opsroom.components.views import FieldView
 from opsroom.domain.errors import FieldError
-from opsroom.domain.params import validate
+from opsroom.domain.params import MAX_BYTES, validate
 
 PREFIX: Final = "param."
-"""Before the name of every form control that stands for a param."""
+"""Before the id of every form control that stands for a param."""
+
+FORMATS: Final = {
+    "date-time": "datetime",
+    "date": "date",
+    "secret-ref": "secret",
+    "multiline": "multiline",
+    "email": "email",
+    "uri": "url",
+}
 
 
 def kind_of(schema: Mapping[str, Any]) -> str:
@@ -21,101 +34,160 @@ def kind_of(schema: Mapping[str, Any]) -> str:
         case "boolean" | "integer" | "number" as kind:
             return kind
         case "array":
-            plain = schema.get("items", {}).get("type", "string") not in ("object", "array")
-            return "list" if plain else "json"
+            return "list" if "items" in schema else "json"
         case "object":
-            return "json"
-        case _:
-            formats = {"date-time": "datetime", "secret-ref": "secret", "multiline": "multiline"}
-            return formats.get(schema.get("format", ""), "text")
+            return "object" if schema.get("properties") else "json"
+        case "string":
+            return FORMATS.get(schema.get("format", ""), "text")
+        case _:  # no type, or several: what is meant can only be said in JSON
+            return FORMATS.get(schema.get("format", ""), "text" if "pattern" in schema else "json")
 
 
-def fields(schema: Mapping[str, Any], values: Mapping[str, Any]) -> list[FieldView]:
-    """One field for each property in the schema's order, filled with `values` or the defaults."""
+def fields(schema: Mapping[str, Any]) -> list[FieldView]:
+    """One field for each property in the schema's order, with the fields inside it."""
     required = schema.get("required", [])
-    found: list[FieldView] = []
-    for name, sub in schema.get("properties", {}).items():
-        kind = kind_of(sub)
-        examples = sub.get("examples") or [""]
-        found.append(
-            FieldView(
-                name=name,
-                label=sub.get("title") or name.replace("_", " ").capitalize(),
-                kind=kind,
-                hint=" ".join(filter(None, (sub.get("description") or _shape(sub), limits(sub)))),
-                required=name in required,
-                value=_text(kind, values.get(name, sub.get("default"))),
-                options=[_text("text", option) for option in sub.get("enum", [])],
-                placeholder=_text(kind, examples[0]),
-                wide=kind in ("multiline", "list", "json"),
-            )
-        )
-    return found
+    return [field(name, sub, name in required) for name, sub in schema.get("properties", {}).items()]
+
+
+def field(name: str, schema: Mapping[str, Any], required: bool) -> FieldView:
+    """The field of one property."""
+    kind = kind_of(schema)
+    examples = schema.get("examples") or [""]
+    inside = kind not in ("list", "object")
+    return FieldView(
+        name=name,
+        label=schema.get("title") or name.replace("_", " ").capitalize(),
+        kind=kind,
+        hint=" ".join(filter(None, (schema.get("description") or _shape(schema), limits(schema)))),
+        required=required,
+        start=untyped(schema, schema.get("default")),
+        options=[_text(option) for option in schema.get("enum", [])],
+        placeholder=_text(examples[0]) if inside else "",
+        wide=kind in ("multiline", "list", "object", "json"),
+        most=schema.get("maxItems", 0),
+        longest=schema.get("maxLength", 0),
+        item=[field("", schema["items"], True)] if kind == "list" else [],
+        fields=fields(schema) if kind == "object" else [],
+    )
 
 
 def limits(schema: Mapping[str, Any]) -> str:
     """The bounds of a value, in words."""
-    low, high = schema.get("minimum"), schema.get("maximum")
-    parts: list[str] = []
-    if low is not None and high is not None:
-        parts.append(f"{low} to {high}.")
-    elif low is not None:
-        parts.append(f"At least {low}.")
-    elif high is not None:
-        parts.append(f"At most {high}.")
-    if schema.get("type") == "array":
-        most = schema.get("maxItems")
-        parts.append("One per line." if most is None else f"One per line, at most {most}.")
-    if schema.get("format") == "date-time":
-        parts.append("In UTC.")
-    return " ".join(parts)
+    parts = [
+        _bounds(schema.get("minimum"), schema.get("maximum"), ""),
+        f"More than {schema['exclusiveMinimum']}." if "exclusiveMinimum" in schema else "",
+        f"Less than {schema['exclusiveMaximum']}." if "exclusiveMaximum" in schema else "",
+        f"A multiple of {schema['multipleOf']}." if "multipleOf" in schema else "",
+        _bounds(schema.get("minLength"), schema.get("maxLength"), " characters"),
+        _bounds(schema.get("minItems"), schema.get("maxItems"), " items"),
+        "No item twice." if schema.get("uniqueItems") else "",
+        "In UTC." if schema.get("format") == "date-time" else "",
+        _shape(schema) if schema.get("description") and "pattern" in schema else "",
+    ]
+    return " ".join(filter(None, parts))
+
+
+def _bounds(low: Any, high: Any, unit: str) -> str:
+    match low, high:
+        case None, None:
+            return ""
+        case (None | 0, most) if unit:
+            return f"At most {most}{unit}."
+        case (1, None) if unit:
+            return ""  # that it may not be empty is what "required" says
+        case least, None:
+            return f"At least {least}{unit}."
+        case None, most:
+            return f"At most {most}{unit}."
+        case least, most:
+            return f"{least} to {most}{unit}."
 
 
 def _shape(schema: Mapping[str, Any]) -> str:
-    """What a template's author left unsaid: the pattern itself."""
     return f"Matches {schema['pattern']}" if "pattern" in schema else ""
 
 
-def _text(kind: str, value: Any) -> str:
-    if value is None or value == "":
-        return ""
-    if kind == "list" and isinstance(value, list):
-        return "\n".join(_text("text", item) for item in value)
-    if kind == "datetime":
-        return str(value)[:16]
-    if isinstance(value, bool):
-        return "true" if value else "false"
+def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def typed(schema: Mapping[str, Any], form: Mapping[str, Any]) -> dict[str, Any]:
-    """Params from a form's texts. What does not read as its type stays as typed, for `check` to complain about."""
+def untyped(schema: Mapping[str, Any], value: Any) -> Any:
+    """The texts that stand for `value` in a form; for the schema's own default where it is None."""
+    kind = kind_of(schema)
+    if kind == "object":
+        inside = cast(Mapping[str, Any], value) if isinstance(value, Mapping) else {}
+        properties: Mapping[str, Any] = schema["properties"]
+        return {name: untyped(sub, inside.get(name, sub.get("default"))) for name, sub in properties.items()}
+    if kind == "list":
+        return [untyped(schema["items"], item) for item in cast(list[Any], value)] if isinstance(value, list) else []
+    if kind == "boolean":
+        return value is True
+    if value is None:
+        return ""
+    if kind == "json":
+        return json.dumps(value, ensure_ascii=False, indent=2)
+    return _text(value)[:16] if kind == "datetime" else _text(value)
+
+
+def read_tree(text: str) -> dict[str, Any]:
+    """The object that `text` is as JSON; an empty one for whatever else a browser may send."""
+    try:
+        tree = json.loads(text) if len(text) <= 2 * MAX_BYTES else {}
+    except ValueError:
+        return {}
+    return cast(dict[str, Any], tree) if isinstance(tree, dict) else {}
+
+
+def typed(schema: Mapping[str, Any], form: object) -> dict[str, Any]:
+    """Params from a form's texts. What does not read as its type stays as typed, for `validate` to complain about."""
+    texts = cast(Mapping[str, Any], form) if isinstance(form, Mapping) else {}
+    required = schema.get("required", [])
     params: dict[str, Any] = {}
     for name, sub in schema.get("properties", {}).items():
-        raw = form.get(PREFIX + name)
-        if kind_of(sub) == "boolean":
-            params[name] = raw in (True, "on", "true")
-            continue
-        text = str(raw if raw is not None else "")
-        if text.strip():
-            params[name] = _value(kind_of(sub), sub, text)
+        value = _value(sub, texts.get(name))
+        if not _is_absent(value, sub, name in required):
+            params[name] = value
     return params
 
 
-def _value(kind: str, schema: Mapping[str, Any], text: str) -> Any:
-    if kind in ("integer", "number"):
-        return _number(text, whole=kind == "integer")
-    if kind == "enum":
-        return next((option for option in schema["enum"] if _text("text", option) == text), text)
+def _is_absent(value: Any, schema: Mapping[str, Any], required: bool) -> bool:
+    """Whether a field was left alone. Where there is a default, an emptied list or box says that it is not wanted."""
+    if value is None:
+        return True
+    if value is False or value == [] or (value == {} and "properties" in schema):
+        return not required and "default" not in schema
+    return False
+
+
+def _value(schema: Mapping[str, Any], raw: Any) -> Any:
+    kind = kind_of(schema)
+    if kind == "boolean":
+        return raw if isinstance(raw, bool) else None
+    if kind == "object":
+        return typed(schema, raw)
     if kind == "list":
-        items = schema.get("items", {})
-        entries = (line.strip() for line in text.splitlines())
-        return [_value(kind_of(items), items, entry) for entry in entries if entry]
-    if kind == "json":
-        return _json(text)
-    if kind == "datetime":
-        return _utc(text)
-    return text if kind == "multiline" else text.strip()
+        if not isinstance(raw, list):
+            return None
+        values = (_value(schema["items"], entry) for entry in cast(list[Any], raw))
+        return [value for value in values if value is not None]
+    text = raw if isinstance(raw, str) else ""
+    return _leaf(kind, schema, text) if text.strip() else None
+
+
+def _leaf(kind: str, schema: Mapping[str, Any], text: str) -> Any:
+    match kind:
+        case "integer" | "number":
+            return _number(text, whole=kind == "integer")
+        case "enum":
+            return next((option for option in schema["enum"] if _text(option) == text), text)
+        case "json":
+            return _json(text)
+        case "datetime":
+            return _utc(text)
+        case "multiline":
+            return text
+        case _:
+            return text.strip()
 
 
 def _json(text: str) -> Any:
@@ -141,16 +213,14 @@ def _utc(text: str) -> str:
 
 
 def check(schema: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, str]:
-    """What is wrong, by the name of the field; empty when the params are good."""
-    return by_field(validate(schema, params))
+    """What is wrong, by JSON pointer; empty when the params are good."""
+    return by_path(validate(schema, params))
 
 
-def by_field(errors: Iterable[FieldError]) -> dict[str, str]:
-    """The first error of each field, as a sentence; an error of no field is under the empty name."""
+def by_path(errors: Iterable[FieldError]) -> dict[str, str]:
+    """The first error of each field, as a sentence, by its JSON pointer; of no field: the empty one."""
     found: dict[str, str] = {}
     for error in errors:
-        name, *inside = (part.replace("~1", "/").replace("~0", "~") for part in error.path.split("/")[1:] or [""])
-        where = f"Item {int(inside[0]) + 1} " if inside and inside[0].isdigit() else " ".join([*inside, ""])
-        text = f"{where}{error.message}"
-        found.setdefault(name, text[:1].upper() + text[1:] + ("" if text.endswith(".") else "."))
+        text = error.message
+        found.setdefault(error.path, text[:1].upper() + text[1:] + ("" if text.endswith(".") else "."))
     return found

@@ -1,7 +1,11 @@
-"""The launch form: errors at their fields from the form and from the database, and one run per form."""
+"""The launch form: errors at their fields from the form and from the database, one run per form and lane."""
 
+from typing import Any
+
+import pytest
 from playwright.async_api import Page, expect
 
+from opsroom.control_plane.queries import RunFilter
 from opsroom.local.services import Service
 from tests.support.room import Room
 from tests.ui.conftest import operator_room
@@ -89,6 +93,119 @@ async def test_what_only_the_database_refuses_is_said_on_the_form(page: Page, ro
     await page.get_by_role("button", name="Launch").click()
     await expect(page.get_by_role("form", name="Launch").get_by_role("alert")).to_contain_text("archived")
     await expect(page.get_by_role("button", name="Launch")).to_be_enabled()
+
+
+MIGRATE: dict[str, Any] = {
+    "slug": "migrate-a-tenant",
+    "title": "Migrate a tenant",
+    "risk": "block",
+    "params": {
+        "type": "object",
+        "required": ["hosts"],
+        "properties": {
+            "hosts": {"type": "array", "title": "Hosts", "minItems": 1, "maxItems": 3, "items": {"type": "string", "format": "uri"}},
+            "limits": {
+                "type": "object",
+                "title": "Limits",
+                "required": ["cpu"],
+                "properties": {
+                    "cpu": {"type": "integer", "title": "CPU", "maximum": 64},
+                    "burst": {"type": "boolean", "title": "Burst"},
+                },
+            },
+            "key": {"type": "string", "title": "Key", "format": "secret-ref", "default": "USUAL_KEY"},
+            "extra": {"type": "array", "title": "Extra"},
+        },
+    },
+    "steps": [
+        {"id": "copy", "title": "Copy", "kind": "noop", "artifacts": [{"path": "copy.json"}]},
+        {"id": "check", "title": "Check", "kind": "noop"},
+        {"id": "switch", "title": "Switch over", "kind": "noop", "needs": ["copy", "check"]},
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+async def migrate(room: Room) -> str:
+    async with operator_room(room) as control_plane:
+        await control_plane.save_template(MIGRATE)
+    return str(MIGRATE["slug"])
+
+
+async def test_lists_and_objects_are_filled_in_by_keyboard_and_remembered(page: Page, room: Room, migrate: str) -> None:
+    session = await create_session(page, "Tenants")
+    await open_form(page, session, migrate)
+    await expect(
+        page.get_by_role("region", name="Plan").get_by_role("listitem").filter(has_text="Switch over")
+    ).to_be_visible()
+    await expect(page.get_by_text("copy.json from Copy")).to_be_visible()
+    await expect(page.get_by_text("This is dangerous.")).to_be_visible()
+    await page.get_by_role("button", name="Add to Hosts").click()
+    await page.keyboard.type("nonsense")
+    await page.keyboard.press("Enter")
+    await page.keyboard.type("https://b.test")
+    await expect(page.locator("[id='param.hosts.0-error']")).to_contain_text("uri")
+    await page.get_by_label("Hosts 1", exact=True).fill("https://a.test")
+    await expect(page.locator("[id='param.hosts.0-error']")).to_have_count(0)
+    await page.get_by_label("Hosts 2", exact=True).press("Enter")
+    await expect(page.get_by_label("Hosts 3", exact=True)).to_be_focused()
+    await expect(page.get_by_role("button", name="Add to Hosts")).to_be_disabled()
+    await page.keyboard.press("Backspace")
+    await expect(page.get_by_label("Hosts 2", exact=True)).to_be_focused()
+    await page.get_by_label("Burst").check()
+    await page.get_by_label("Extra").fill("[1, ")
+    await page.get_by_role("textbox", name="Key").fill("OTHER_KEY")
+    await page.get_by_role("button", name="Launch", exact=True).click()
+    await expect(page.locator("[id='param.limits.cpu-error']")).to_contain_text("required")
+    await expect(page.get_by_label("CPU")).to_be_focused()
+    await page.keyboard.type("8")
+    await page.get_by_label("Extra").fill('[1, "x"]')
+    await page.get_by_label("Lane C").check()
+    await page.get_by_role("button", name="Launch", exact=True).click()
+    await page.wait_for_url(f"**/sessions/{session}")
+    await expect(page.get_by_text("Queued in lanes A and C")).to_be_visible()
+    async with operator_room(room) as control_plane:
+        runs = await control_plane.runs(RunFilter(session_id=session))
+    assert sorted(run.lane for run in runs) == ["A", "C"]
+    hosts = ["https://a.test", "https://b.test"]
+    expected = {"hosts": hosts, "limits": {"cpu": 8, "burst": True}, "key": "OTHER_KEY", "extra": [1, "x"]}
+    assert [run.params for run in runs] == [expected, expected]
+
+    await open_form(page, session, migrate)
+    await expect(page.get_by_text("As you launched it last")).to_be_visible()
+    await expect(page.get_by_label("Hosts 2", exact=True)).to_have_value("https://b.test")
+    await expect(page.get_by_label("CPU")).to_have_value("8")
+    await expect(page.get_by_role("textbox", name="Key")).to_have_value(
+        "USUAL_KEY"
+    )  # no secret's name is kept in the browser
+    await page.get_by_role("button", name="Start from the defaults").click()
+    await expect(page.get_by_label("Hosts 1", exact=True)).to_have_count(0)
+    await page.goto(f"/sessions/{session}/launch?template={migrate}&params=%7B%22limits%22%3A%7B%22cpu%22%3A99%7D%7D")
+    await expect(page.get_by_label("CPU")).to_have_value("99")
+    await expect(page.get_by_text("As you launched it last")).to_have_count(0)
+
+
+async def test_a_launch_into_several_lanes_that_half_fails_says_so(page: Page, room: Room, upgrade: str) -> None:
+    """What was queued is said, and going on queues only the rest."""
+    session = await create_session(page, "Half")
+    await open_form(page, session, upgrade, "A")
+    await page.get_by_label("Lane B").check()
+    async with operator_room(room) as control_plane:
+        taken = await page.locator("[name=form_key]").input_value()
+        # The key of lane B stands for another run already, so the database refuses that lane.
+        await control_plane.create_run(session, upgrade, {"seconds": 9}, lane="D", idempotency_key=f"{taken}:B")
+    await page.get_by_role("button", name="Launch", exact=True).click()
+    await expect(page.get_by_text("Not queued in lane B. Queued in lane A.")).to_be_visible()
+    became = page.get_by_role("list", name="What became of each lane")
+    await expect(became.get_by_role("link", name="Queued: Upgrade a module")).to_be_visible()
+    await expect(page.get_by_label("Lane A")).to_be_disabled()
+    await page.get_by_label("Lane B").uncheck()
+    await page.get_by_label("Lane C").check()
+    await page.get_by_role("button", name="Launch", exact=True).click()
+    await page.wait_for_url(f"**/sessions/{session}")
+    async with operator_room(room) as control_plane:
+        runs = await control_plane.runs(RunFilter(session_id=session))
+    assert sorted(run.lane for run in runs) == ["A", "C", "D"]
 
 
 async def test_the_template_is_found_by_a_word_and_picked_by_keyboard(page: Page) -> None:

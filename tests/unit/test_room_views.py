@@ -1,4 +1,4 @@
-"""Params as a form and back, durations, log lines, safe previews."""
+"""Durations, log lines, safe previews."""
 
 import datetime as dt
 from typing import Any
@@ -6,94 +6,12 @@ from typing import Any
 import pytest
 
 from opsroom.control_plane.models import Card, RunEvent
-from opsroom.domain.errors import FieldError
 from opsroom.room.log_stream import lines
-from opsroom.room.params_form import by_field, check, fields, typed
 from opsroom.room.present import run_view, span
 from opsroom.room.present_run import artifact_view, phases, size
 from opsroom.room.preview import as_html
 
 AT = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "required": ["name", "count"],
-    "properties": {
-        "name": {"type": "string", "minLength": 2},
-        "count": {"type": "integer", "minimum": 1, "default": 3},
-        "share": {"type": "number"},
-        "sure": {"type": "boolean", "default": True},
-        "mode": {"enum": ["a", 2, True]},
-        "tables": {"type": "array", "items": {"type": "string", "pattern": "^[a-z]+$"}},
-        "ports": {"type": "array", "items": {"type": "integer"}},
-        "when": {"type": "string", "format": "date-time"},
-        "secret": {"type": "string", "format": "secret-ref"},
-        "text": {"type": "string", "format": "multiline"},
-        "extra": {"type": "object", "properties": {"k": {"type": "integer"}}},
-    },
-}
-
-
-def form(**texts: Any) -> dict[str, Any]:
-    return {f"param.{name}": text for name, text in texts.items()}
-
-
-def test_every_type_gets_its_control_and_its_default() -> None:
-    shown = {item.name: item for item in fields(SCHEMA, {"tables": ["b", "c"]})}
-    kinds = {name: item.kind for name, item in shown.items()}
-    assert kinds == {
-        "name": "text", "count": "integer", "share": "number", "sure": "boolean", "mode": "enum", "tables": "list",
-        "ports": "list", "when": "datetime", "secret": "secret", "text": "multiline", "extra": "json",
-    }  # fmt: skip
-    assert (shown["count"].value, shown["sure"].value, shown["tables"].value) == ("3", "true", "b\nc")
-    assert shown["mode"].options == ["a", "2", "true"]
-    assert shown["name"].required
-    assert not shown["share"].required
-
-
-def test_texts_become_typed_params() -> None:
-    params = typed(
-        SCHEMA,
-        form(
-            name=" ada ", count="7", share="0,5", sure="on", mode="2", tables="a\n\n b ", ports="80\n443",
-            when="2026-11-24T10:00", secret="DB", text=" as is\n", extra='{"k": 1}',
-        ),
-    )  # fmt: skip
-    assert params == {
-        "name": "ada", "count": 7, "share": 0.5, "sure": True, "mode": 2, "tables": ["a", "b"], "ports": [80, 443],
-        "when": "2026-11-24T10:00:00Z", "secret": "DB", "text": " as is\n", "extra": {"k": 1},
-    }  # fmt: skip
-    assert check(SCHEMA, params) == {}
-
-
-def test_an_unchecked_box_is_false_and_an_empty_field_is_absent() -> None:
-    assert typed(SCHEMA, form(name="", count=" ")) == {"sure": False}
-    assert set(check(SCHEMA, {"sure": False})) == {"name"}
-
-
-@pytest.mark.parametrize(
-    ("texts", "field"),
-    [
-        ({"name": "a"}, "name"),
-        ({"count": "many"}, "count"),
-        ({"count": "0"}, "count"),
-        ({"share": "half"}, "share"),
-        ({"mode": "b"}, "mode"),
-        ({"tables": "good\nBAD"}, "tables"),
-        ({"ports": "http"}, "ports"),
-        ({"when": "soon"}, "when"),
-        ({"secret": "not a name"}, "secret"),
-        ({"extra": "{"}, "extra"),
-        ({"extra": '{"k": "x"}'}, "extra"),
-        ({"name": "nul\x00"}, "name"),
-    ],
-)
-def test_a_mistake_is_told_at_its_field(texts: dict[str, str], field: str) -> None:
-    assert set(check(SCHEMA, typed(SCHEMA, form(**{"name": "ada", "count": "1", **texts})))) == {field}
-
-
-def test_an_error_inside_a_list_says_which_item() -> None:
-    found = by_field([FieldError(path="/tables/1", code="pattern", message="does not match")])
-    assert found == {"tables": "Item 2 does not match."}
 
 
 @pytest.mark.parametrize(
