@@ -6,9 +6,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from opsroom.cli import account, artifacts, doctor, evidence, runs, sessions, spec, templates, worker
+from opsroom.cli import account, approvals, artifacts, doctor, evidence, runs, sessions, spec, templates, worker
 
-SECTIONS = ("The stack", "Runs", "Sessions", "Templates", "Evidence", "People", "Spec Kit")
+SECTIONS = ("The stack", "Runs", "Approvals", "Sessions", "Templates", "Evidence", "People", "Spec Kit")
 
 
 class Sections(TyperGroup):
@@ -75,6 +75,7 @@ doctor.register(app)
 worker.register(app)
 runs.register(app)
 artifacts.register(app)
+approvals.register(app)
 sessions.register(app)
 templates.register(app)
 evidence.register(app)

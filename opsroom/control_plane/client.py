@@ -17,6 +17,7 @@ from opsroom.control_plane.commands import Commands, as_uuid
 from opsroom.control_plane.config import Connection
 from opsroom.control_plane.errors import ArtifactDamaged
 from opsroom.control_plane.fleet import Fleet
+from opsroom.control_plane.gates import Gates
 from opsroom.control_plane.models import (
     Artifact,
     Board,
@@ -38,7 +39,7 @@ from opsroom.domain.lifecycle import Role
 ARTIFACT_BUCKET = "artifacts"
 
 
-class ControlPlane(Commands):
+class ControlPlane(Commands, Gates):
     """The control plane as one person. Cheap to make: connections are `http`'s, shared by the whole process."""
 
     def __init__(self, connection: Connection, credentials: Credentials, http: httpx.AsyncClient) -> None:

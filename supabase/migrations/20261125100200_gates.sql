@@ -305,6 +305,16 @@ begin
 end;
 $$;
 
+-- How long a run has stood at gates: that does not count against its timeout.
+create function private.waited_at_gates(p_run_id uuid)
+returns interval
+language sql stable
+set search_path = ''
+as $$
+  select coalesce(sum(coalesce(closed_at, clock_timestamp()) - opened_at), interval '0')
+  from public.gates where run_id = p_run_id and step_id <> '';
+$$;
+
 create function private.ring_gates()
 returns trigger
 language plpgsql security definer

@@ -9,6 +9,29 @@ create index run_events_proofs on public.run_events (run_id, seq) where type = '
 revoke all on public.proofs from public, anon, authenticated, service_role;
 grant select on public.proofs to authenticated, service_role;
 
+-- What the data of a proof.recorded event is like.
+create function private.proof_schema()
+returns jsonb
+language sql immutable
+set search_path = ''
+as $$
+  select $json$
+  {
+    "type": "object",
+    "required": ["step", "name", "kind", "phase", "required", "passed"],
+    "additionalProperties": true,
+    "properties": {
+      "step": {"type": "string"},
+      "name": {"type": "string", "minLength": 1, "maxLength": 80},
+      "kind": {"enum": ["http", "shell", "sql", "json_schema", "checksum", "file", "ci"]},
+      "phase": {"enum": ["before", "after"]},
+      "required": {"type": "boolean"},
+      "passed": {"type": "boolean"}
+    }
+  }
+  $json$::jsonb;
+$$;
+
 -- A glob of an artifact rule as a regular expression: ** crosses folders, * and ? do not.
 create function private.glob_pattern(p_glob text)
 returns text
