@@ -92,17 +92,6 @@ begin
 end;
 $$;
 
-create function private.open_approval()
-returns trigger
-language plpgsql security definer
-set search_path = ''
-as $$
-begin
-  perform private.open_gate(new, '', private.needed_approval((select spec::jsonb from public.template_versions where id = new.template_version_id)));
-  return null;
-end;
-$$;
-
 -- A gate step opens its gate when it begins to run, and succeeds only when that is approved; a carried one, when its former one was.
 create function private.check_gate_step()
 returns trigger
@@ -144,7 +133,6 @@ $$;
 
 create trigger withdraw_gates before update on public.runs for each row
   when (new.needs_evidence and new.finished_at is not null and old.finished_at is null) execute function private.withdraw_gates();
-create trigger open_approval after insert on public.runs for each row when (new.awaiting_approval) execute function private.open_approval();
 
 create function private.gate_json(p_gate public.gates)
 returns jsonb

@@ -36,6 +36,9 @@ begin
     'attempt', v_run.attempt, 'created_by', v_run.created_by, 'lane', v_run.lane, 'template', v_run.template_slug,
     'template_version', v_run.template_version, 'template_digest', v_run.template_digest,
     'params_digest', private.json_digest(v_run.params), 'retry_of', v_run.retry_of, 'rerun_of', v_run.rerun_of)));
+  if v_run.awaiting_approval then
+    perform private.open_gate(v_run, '', private.needed_approval(v_spec));
+  end if;
   perform pg_notify('opsroom_runs', 'queued');
   return v_run;
 end;
