@@ -1,10 +1,9 @@
 -- Searching all runs, a page at a time. A call looks at a bounded number of rows and then answers with what it found and a cursor to
 -- go on from, so that a page of a million runs costs the same at any depth and for any filter. Reads only, no locks.
--- See docs/decisions/0008-search-looks-at-a-window.md.
+-- See docs/decisions/0008-a-search-looks-at-a-window.md.
 
 -- Failures are what people look for, and are few: each run enters at most once, when it ends.
 create index runs_unsuccessful on public.runs (queued_at desc, id) where status in ('failed', 'timed_out', 'cancelled');
-create index runs_failed_again on public.runs (queued_at desc, id) where status in ('failed', 'timed_out') and attempt > 1;
 
 -- How many runs one call looks at. To compare texts of titles and params costs several times as much as the rest, and so does to fetch
 -- runs that lie far apart.
@@ -13,7 +12,7 @@ returns integer
 language sql immutable
 set search_path = ''
 as $$
-  select case when p_scattered then 25000 when p_text then 60000 else 200000 end;
+  select case when p_scattered then 20000 when p_text then 40000 else 200000 end;
 $$;
 
 -- Up to this many runs of one session or person are sorted as a whole; with more of them, the walk by age meets enough.
@@ -141,8 +140,9 @@ $$;
 
 -- Where a search looks: a query of runs that has every run of the filter; whether it is sorted as a whole, or walked by age as far as a
 -- window goes; and whether its rows lie far apart.
---  * live runs, and the runs of a session or person who has few: read by their own indexes, then sorted; `offset 0` keeps it so
---  * failures: their own indexes by age; all others: the index by age
+--  * live runs, those that a retry did not save, and the runs of a session or person who has few: read by their own indexes, then
+--    sorted; `offset 0` keeps it so
+--  * failures: their own index by age; all others: the index by age
 create function private.search_source(p_filter jsonb, p_where text, out source text, out whole boolean, out scattered boolean)
 language plpgsql stable
 set search_path = ''
@@ -160,6 +160,8 @@ begin
       ' union all (select * from public.runs as r where r.session_id = %1$L and r.status in (''claimed'', ''running'') offset 0)', p_filter ->> 'session');
   elsif p_filter ? 'person' then
     v_parts := format('select * from public.runs as r where r.created_by = %L offset 0', p_filter ->> 'person');
+  elsif p_filter -> 'dead_letters' = 'true' then
+    v_parts := 'select * from public.runs as r where r.status in (''failed'', ''timed_out'') and r.attempt > 1 offset 0';
   elsif v_status <> '[]' and v_status <@ '["queued", "claimed", "running"]' then
     v_parts := '(select * from public.runs as r where r.status = ''queued'' offset 0) union all '
             || '(select * from public.runs as r where r.status in (''claimed'', ''running'') offset 0)';
@@ -171,8 +173,7 @@ begin
   whole := v_few;
   scattered := not v_few and (p_filter -> 'dead_letters' = 'true' or (v_status <> '[]' and v_status <@ '["failed", "timed_out", "cancelled"]'));
   source := case when v_few then v_parts else 'select * from public.runs as r where '
-    || case when p_filter -> 'dead_letters' = 'true' then 'r.status in (''failed'', ''timed_out'') and r.attempt > 1'
-            when scattered then 'r.status in (''failed'', ''timed_out'', ''cancelled'')' else 'true' end
+    || case when scattered then 'r.status in (''failed'', ''timed_out'', ''cancelled'')' else 'true' end
     || case when p_filter ? 'since' then format(' and r.queued_at >= %L', (p_filter ->> 'since')::timestamptz) else '' end
     || case when p_filter ? 'until' then format(' and r.queued_at < %L', (p_filter ->> 'until')::timestamptz) else '' end end;
 end;

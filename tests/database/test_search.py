@@ -54,14 +54,9 @@ async def small_window(room: Room, rows: int, sorted_rows: int) -> AsyncIterator
         (await room.value("select pg_get_functiondef(%s::regproc)", name))
         for name in ("private.search_window", "private.sort_limit")
     ]
-    await room.owner.execute(
-        "create or replace function private.search_window(p_text boolean, p_scattered boolean) returns integer "
-        f"language sql immutable set search_path = '' as 'select {rows}'"  # pyright: ignore[reportArgumentType]
-    )
-    await room.owner.execute(
-        "create or replace function private.sort_limit() returns integer "
-        f"language sql immutable set search_path = '' as 'select {sorted_rows}'"  # pyright: ignore[reportArgumentType]
-    )
+    for name, most in (("search_window(p_text boolean, p_scattered boolean)", rows), ("sort_limit()", sorted_rows)):
+        body = f"returns integer language sql immutable set search_path = '' as 'select {most}'"
+        await room.owner.execute(f"create or replace function private.{name} {body}".encode())
     try:
         yield
     finally:
