@@ -6,9 +6,22 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from opsroom.cli import account, artifacts, doctor, evidence, runs, sessions, spec, templates, worker
+from opsroom.cli import (
+    account,
+    artifacts,
+    doctor,
+    evidence,
+    fleet,
+    interventions,
+    lanes,
+    runs,
+    sessions,
+    spec,
+    templates,
+    worker,
+)
 
-SECTIONS = ("The stack", "Runs", "Sessions", "Templates", "Evidence", "People", "Spec Kit")
+SECTIONS = ("The stack", "Runs", "Sessions", "Fleet", "Templates", "Evidence", "People", "Spec Kit")
 
 
 class Sections(TyperGroup):
@@ -74,8 +87,11 @@ _delegated("reset", "opsroom.cli.up", "Delete all state of the embedded stack, a
 doctor.register(app)
 worker.register(app)
 runs.register(app)
+interventions.register(app)
 artifacts.register(app)
 sessions.register(app)
+lanes.register(app)
+fleet.register(app)
 templates.register(app)
 evidence.register(app)
 account.register(app)
