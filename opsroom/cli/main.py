@@ -6,9 +6,23 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from opsroom.cli import account, approvals, artifacts, doctor, evidence, runs, sessions, spec, templates, worker
+from opsroom.cli import (
+    account,
+    approvals,
+    artifacts,
+    doctor,
+    evidence,
+    fleet,
+    interventions,
+    lanes,
+    runs,
+    sessions,
+    spec,
+    templates,
+    worker,
+)
 
-SECTIONS = ("The stack", "Runs", "Approvals", "Sessions", "Templates", "Evidence", "People", "Spec Kit")
+SECTIONS = ("The stack", "Runs", "Approvals", "Sessions", "Fleet", "Templates", "Evidence", "People", "Spec Kit")
 
 
 class Sections(TyperGroup):
@@ -74,9 +88,12 @@ _delegated("reset", "opsroom.cli.up", "Delete all state of the embedded stack, a
 doctor.register(app)
 worker.register(app)
 runs.register(app)
+interventions.register(app)
 artifacts.register(app)
 approvals.register(app)
 sessions.register(app)
+lanes.register(app)
+fleet.register(app)
 templates.register(app)
 evidence.register(app)
 account.register(app)

@@ -7,10 +7,10 @@ from opsroom.cli.sign_in_store import SignInStore
 from opsroom.control_plane.auth import Auth, Credentials, Tokens
 from opsroom.control_plane.client import ControlPlane
 from opsroom.control_plane.config import Connection, find_connection
-from opsroom.control_plane.models import Session
+from opsroom.control_plane.models import Session, Worker
 from opsroom.control_plane.queries import SHORT_ID_LENGTH, RunFilter
 from opsroom.control_plane.rest import open_http
-from opsroom.domain.errors import InvalidArgument, NotAuthenticated, RunNotFound, SessionNotFound
+from opsroom.domain.errors import InvalidArgument, NotAuthenticated, RunNotFound, SessionNotFound, WorkerNotFound
 
 DEFAULT_SESSION = "Command line"
 
@@ -88,6 +88,20 @@ async def find_session(room: ControlPlane, text: str, *, archived: bool = False)
             f"There is no {kind} session {text!r}.",
             hint="`opsroom sessions` lists them; `opsroom session create TITLE` makes one.",
         )
+    return found[0]
+
+
+async def find_worker(room: ControlPlane, text: str) -> Worker:
+    """The worker that `text` names and that has not stopped: an id, the first digits of one, or a name."""
+    workers, wanted = await room.workers(), text.strip()
+    found = [worker for worker in workers if worker.name == wanted]
+    if not found and len(wanted) >= SHORT_ID_LENGTH:
+        found = [worker for worker in workers if worker.id.startswith(wanted.lower())]
+    if len(found) > 1:
+        names = ", ".join(worker.id[:12] for worker in found)
+        raise InvalidArgument(f"{text!r} names several workers: {names}.", hint="Give the id.")
+    if not found:
+        raise WorkerNotFound(f"There is no worker {text!r} that has not stopped.", hint="`opsroom fleet` lists them.")
     return found[0]
 
 

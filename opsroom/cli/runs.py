@@ -1,4 +1,4 @@
-"""Commands about runs: launch, list, read, cancel, retry, rerun."""
+"""Commands about runs: launch, list, read."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -90,12 +90,13 @@ def run(
                 return failure.OK
             if not json:
                 say(f"Run {made.id} in lane {made.lane} of “{where.title}”.", err=True)
-            return await _follow(room, made.id, json=json)
+            return await follow_run(room, made.id, json=json)
 
     raise typer.Exit(failure.run(work(), as_json=json))
 
 
-async def _follow(room: Any, run_id: str, *, json: bool) -> int:
+async def follow_run(room: Any, run_id: str, *, json: bool) -> int:
+    """Print the log until the run ends; the exit code that stands for its end."""
     from opsroom.cli.follow import follow
     from opsroom.cli.output import print_json_line
 
@@ -117,6 +118,9 @@ def runs(
     status: Annotated[list[Status], typer.Option(help="Only with this status; may be repeated.")] = [],  # noqa: B006
     template: Annotated[str | None, typer.Option(help="Only of this template.")] = None,
     lane: Annotated[str | None, typer.Option(help="Only in this lane.")] = None,
+    dead_letters: Annotated[
+        bool, typer.Option("--dead-letters", help="Only those that all their retries did not save, latest end first.")
+    ] = False,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="At most this many.")] = 20,
     json: JsonOption = False,
 ) -> None:
@@ -130,18 +134,22 @@ def runs(
         from opsroom.cli.room import find_session, open_room
         from opsroom.cli.timing import duration
         from opsroom.control_plane.queries import RunFilter
+        from opsroom.domain.errors import InvalidArgument
 
+        if dead_letters and (status or template or lane):
+            raise InvalidArgument(
+                "--dead-letters goes with --session and --limit only.", hint="Leave --status, --template, --lane out."
+            )
         async with open_room() as room:
             session_id = (await find_session(room, session)).id if session else None
-            found = await room.runs(
-                RunFilter(
-                    session_id=session_id,
-                    statuses=[s.value for s in status],
-                    template=template,
-                    lane=cast(Any, lane.upper() if lane else None),
-                    limit=limit,
-                )
+            wanted = RunFilter(
+                session_id=session_id,
+                statuses=[s.value for s in status],
+                template=template,
+                lane=cast(Any, lane.upper() if lane else None),
+                limit=limit,
             )
+            found = await (room.dead_letters(session_id, limit=limit) if dead_letters else room.runs(wanted))
         if json:
             output.print_json(found)
             return
@@ -159,7 +167,8 @@ def runs(
             for run in found
         )
         columns = ("ID", "STATUS", "LANE", "TEMPLATE", "TITLE", "TRY", "QUEUED", "TOOK")
-        output.print_table(columns, rows, empty="No runs. Launch one with `opsroom run TEMPLATE`.")
+        none = "No dead letters." if dead_letters else "No runs. Launch one with `opsroom run TEMPLATE`."
+        output.print_table(columns, rows, empty=none)
 
     failure.run(work(), as_json=json)
 
@@ -177,101 +186,14 @@ def logs(run: RunArgument, follow: FollowOption = False, json: JsonOption = Fals
         async with open_room() as room:
             run_id = await find_run(room, run)
             if follow:
-                return await _follow(room, run_id, json=json)
+                return await follow_run(room, run_id, json=json)
             await print_log(room, run_id, as_json=json)
             return failure.OK
 
     raise typer.Exit(failure.run(work(), as_json=json))
 
 
-def cancel(
-    run: RunArgument,
-    reason: Annotated[str | None, typer.Option(help="Why, for the record.")] = None,
-    json: JsonOption = False,
-) -> None:
-    """Cancel a run: a queued one at once, a live one as soon as its worker has stopped it.
-
-    Example: opsroom cancel 3f9a1c20 --reason "wrong database"
-    """
-
-    async def work() -> None:
-        from opsroom.cli.output import print_json
-        from opsroom.cli.room import find_run, open_room
-
-        async with open_room() as room:
-            changed = await room.cancel_run(await find_run(room, run), reason)
-        if json:
-            print_json(changed)
-        elif changed.is_live:
-            say(f"Run {changed.id} is told to stop; its worker ends it.")
-        elif changed.status == "cancelled":
-            say(f"Run {changed.id} is cancelled.")
-        else:
-            say(f"Run {changed.id} had ended before: {changed.status}.")
-
-    failure.run(work(), as_json=json)
-
-
-def retry(run: RunArgument, follow: FollowOption = False, json: JsonOption = False) -> None:
-    """Retry an ended run: the same template version and params, as the next attempt. Asked twice, gives the same run.
-
-    Example: opsroom retry 3f9a1c20 --follow
-    """
-
-    async def work() -> int:
-        from opsroom.cli.room import find_run, open_room
-
-        async with open_room() as room:
-            return await _announce(room, await room.retry_run(await find_run(room, run)), follow=follow, json=json)
-
-    raise typer.Exit(failure.run(work(), as_json=json))
-
-
-def rerun(
-    run: RunArgument,
-    param: ParamOption = [],  # noqa: B006 - Typer copies it
-    lane: Annotated[str | None, typer.Option(help="Lane A, B, C or D. Default: the old run's.")] = None,
-    follow: FollowOption = False,
-    json: JsonOption = False,
-) -> None:
-    """Run again by the template's newest version, with the old params except those given with -p.
-
-    Example: opsroom rerun 3f9a1c20 -p ref=v1.2.3 --lane C
-    """
-
-    async def work() -> int:
-        from opsroom.cli.params import check, read_params
-        from opsroom.cli.room import find_run, open_room
-
-        async with open_room() as room:
-            old = (await room.read_run(await find_run(room, run))).run
-            values = None
-            if param:
-                schema = (await room.template(old.template_slug)).params_schema
-                changed = read_params({**schema, "required": []}, param)
-                values = {**old.params, **changed}
-                check(schema, values)
-            made = await room.rerun(old.id, params=values, lane=cast(Any, lane.upper() if lane else None))
-            return await _announce(room, made, follow=follow, json=json)
-
-    raise typer.Exit(failure.run(work(), as_json=json))
-
-
-async def _announce(room: Any, made: Any, *, follow: bool, json: bool) -> int:
-    from opsroom.cli.output import print_json
-
-    if follow:
-        if not json:
-            say(f"Run {made.id}, attempt {made.attempt}, in lane {made.lane}.", err=True)
-        return await _follow(room, made.id, json=json)
-    if json:
-        print_json(made)
-    else:
-        say(f"Run {made.id}, attempt {made.attempt}, is {made.status} in lane {made.lane}.")
-    return failure.OK
-
-
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (run, runs, logs, cancel, retry, rerun):
+    for command in (run, runs, logs):
         app.command(rich_help_panel=PANEL)(command)

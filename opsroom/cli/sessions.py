@@ -11,7 +11,7 @@ from opsroom.cli.text import say
 PANEL = "Sessions"
 SessionArgument = Annotated[str, typer.Argument(metavar="SESSION", help="Id, its first digits, or title.")]
 
-group = typer.Typer(rich_markup_mode=None, help="Create, archive and reopen sessions.", no_args_is_help=True)
+group = typer.Typer(rich_markup_mode=None, help="Create, pause, archive and reopen sessions.", no_args_is_help=True)
 
 
 def sessions(
@@ -36,6 +36,7 @@ def sessions(
             (
                 output.short(item.id),
                 item.title,
+                "archived" if item.archived_at else "paused" if item.paused_at else "open",
                 str(item.queued),
                 str(item.active),
                 str(item.failed),
@@ -44,7 +45,7 @@ def sessions(
             )
             for item in found
         )
-        columns = ("ID", "TITLE", "QUEUED", "ACTIVE", "FAILED", "SUCCEEDED", "LAST ACTIVITY")
+        columns = ("ID", "TITLE", "STATE", "QUEUED", "ACTIVE", "FAILED", "SUCCEEDED", "LAST ACTIVITY")
         output.print_table(columns, rows, empty="No sessions. Make one with `opsroom session create TITLE`.")
 
     failure.run(work(), as_json=json)
@@ -113,6 +114,39 @@ def reopen(session: SessionArgument, json: JsonOption = False) -> None:
             print_json(changed)
         else:
             say(f"Session “{changed.title}” is open again.")
+
+    failure.run(work(), as_json=json)
+
+
+@group.command()
+def pause(session: SessionArgument, json: JsonOption = False) -> None:
+    """Hold all lanes of a session back. What runs goes on; what waits keeps its place.
+
+    Example: opsroom session pause "Release 1.4"
+    """
+    _set_paused(session, True, json)
+
+
+@group.command()
+def resume(session: SessionArgument, json: JsonOption = False) -> None:
+    """Let a paused session go on. A lane that was paused by itself stays paused.
+
+    Example: opsroom session resume "Release 1.4"
+    """
+    _set_paused(session, False, json)
+
+
+def _set_paused(session: str, paused: bool, json: bool) -> None:
+    async def work() -> None:
+        from opsroom.cli.output import print_json
+        from opsroom.cli.room import find_session, open_room
+
+        async with open_room() as room:
+            changed = await room.set_session_paused((await find_session(room, session)).id, paused)
+        if json:
+            print_json(changed)
+        else:
+            say(f"Session “{changed.title}” {'is paused: what waits stays queued' if paused else 'goes on'}.")
 
     failure.run(work(), as_json=json)
 

@@ -44,7 +44,7 @@ begin
       select * from public.runs as r
       where r.status in ('failed', 'timed_out') and r.attempt > 1 and (p_session_id is null or r.session_id = p_session_id)
         and not exists (select from public.runs as s where s.retry_of = r.id)
-      order by r.finished_at desc, r.id limit least(greatest(coalesce(p_limit, 50), 1), 500)) as r), '[]');
+      order by r.finished_at desc, r.id limit least(greatest(coalesce(p_limit, 50), 1), 1000)) as r), '[]');
 end;
 $$;
 
