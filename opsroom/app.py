@@ -3,6 +3,7 @@
 import reflex as rx
 
 from opsroom.components.shell import starting
+from opsroom.pages.approvals import ApprovalsState, approvals
 from opsroom.pages.board import BoardState, board
 from opsroom.pages.launch import LaunchState, launch
 from opsroom.pages.not_found import not_found
@@ -11,7 +12,20 @@ from opsroom.pages.sign_in import SignInState, sign_in
 from opsroom.room import broadcast
 from opsroom.room.server import server
 
-STYLES = ("fonts", "tokens", "base", "controls", "shell", "navigation", "board", "run", "launch", "params", "plan")
+STYLES = (
+    "fonts",
+    "tokens",
+    "base",
+    "controls",
+    "shell",
+    "navigation",
+    "board",
+    "run",
+    "gates",
+    "launch",
+    "params",
+    "plan",
+)
 
 app = rx.App(
     stylesheets=[f"room/{name}.css" for name in STYLES],
@@ -28,5 +42,6 @@ app.add_page(board, route="/", title="Board · Ops Control Room", on_load=BoardS
 app.add_page(board, route="/sessions/[session]", title="Board · Ops Control Room", on_load=BoardState.load)
 app.add_page(launch, route="/sessions/[session]/launch", title="Launch · Ops Control Room", on_load=LaunchState.load)
 app.add_page(run, route="/runs/[run]", title="Run · Ops Control Room", on_load=RunState.load)
+app.add_page(approvals, route="/approvals", title="Approvals · Ops Control Room", on_load=ApprovalsState.load)
 app.add_page(sign_in, route="/sign-in", title="Sign in · Ops Control Room", on_load=SignInState.load)
 app.add_page(not_found, route="404", title="Not found · Ops Control Room")

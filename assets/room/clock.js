@@ -145,7 +145,7 @@ export function Modal({ open, onClose, label, children }) {
 }
 
 // A button that asks once more before it does what cannot be undone.
-export function ConfirmButton({ label, title, body, confirmLabel, askReason, danger = true, disabled, hint, className, icon, onConfirm, children }) {
+export function ConfirmButton({ label, title, body, confirmLabel, cancelLabel = "Keep it", askReason, danger = true, disabled, hint, className, icon, onConfirm, children }) {
   const [open, setOpen] = useState(false);
   const reason = useRef(null);
   const done = (event) => {
@@ -176,7 +176,7 @@ export function ConfirmButton({ label, title, body, confirmLabel, askReason, dan
         h(
           "div",
           { className: "modal-foot" },
-          h("button", { type: "button", className: "btn", onClick: () => setOpen(false) }, "Keep it"),
+          h("button", { type: "button", className: "btn", onClick: () => setOpen(false) }, cancelLabel),
           h("button", { type: "submit", className: danger ? "btn btn-danger" : "btn btn-primary", autoFocus: !askReason }, confirmLabel),
         ),
       ),

@@ -97,6 +97,7 @@ class ConfirmButton(rx.Component):
     title: rx.Var[str]
     body: rx.Var[str]
     confirm_label: rx.Var[str]
+    cancel_label: rx.Var[str]
     ask_reason: rx.Var[bool]
     danger: rx.Var[bool]
     disabled: rx.Var[bool]

@@ -26,6 +26,9 @@ REASON_WORDS: Final[dict[Reason, str]] = {
     "queue_timeout": "nobody started it in time",
     "worker_error": "the worker failed",
     "invalid_template": "the template does not work",
+    "proof_failed": "a check did not pass",
+    "denied": "it was denied",
+    "gate_timeout": "nobody decided in time",
 }
 
 

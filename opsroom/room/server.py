@@ -22,7 +22,7 @@ from opsroom.room.live import signed_out
 from opsroom.room.log_stream import log_stream
 from opsroom.room.sign_ins import COOKIE, MAX_AGE_SECONDS, SignIn, require, sign_ins
 
-PAGE: Final = re.compile(r"^/($|sessions/|runs/)")
+PAGE: Final = re.compile(r"^/($|sessions/|runs/|approvals$)")
 INLINE_TYPES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 """What a browser may show inside the page: pictures that cannot hold a script."""
 
