@@ -8,7 +8,7 @@ from opsroom.control_plane.auth import Auth, Credentials, Tokens
 from opsroom.control_plane.client import ControlPlane
 from opsroom.control_plane.config import Connection, find_connection
 from opsroom.control_plane.models import Session, Worker
-from opsroom.control_plane.queries import SHORT_ID_LENGTH, RunFilter
+from opsroom.control_plane.search import SHORT_ID_LENGTH, RunFilter
 from opsroom.control_plane.rest import open_http
 from opsroom.domain.errors import InvalidArgument, NotAuthenticated, RunNotFound, SessionNotFound, WorkerNotFound
 

@@ -133,7 +133,7 @@ def runs(
         from opsroom.cli import output
         from opsroom.cli.room import find_session, open_room
         from opsroom.cli.timing import duration
-        from opsroom.control_plane.queries import RunFilter
+        from opsroom.control_plane.search import RunFilter
         from opsroom.domain.errors import InvalidArgument
 
         if dead_letters and (status or template or lane):
