@@ -14,6 +14,7 @@ from opsroom.cli import (
     fleet,
     interventions,
     lanes,
+    run_list,
     runs,
     sessions,
     spec,
@@ -87,6 +88,7 @@ _delegated("reset", "opsroom.cli.up", "Delete all state of the embedded stack, a
 doctor.register(app)
 worker.register(app)
 runs.register(app)
+run_list.register(app)
 interventions.register(app)
 artifacts.register(app)
 sessions.register(app)
