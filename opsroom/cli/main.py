@@ -15,6 +15,7 @@ from opsroom.cli import (
     fleet,
     interventions,
     lanes,
+    run_list,
     runs,
     sessions,
     spec,
@@ -88,6 +89,7 @@ _delegated("reset", "opsroom.cli.up", "Delete all state of the embedded stack, a
 doctor.register(app)
 worker.register(app)
 runs.register(app)
+run_list.register(app)
 interventions.register(app)
 artifacts.register(app)
 approvals.register(app)

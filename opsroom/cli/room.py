@@ -8,8 +8,8 @@ from opsroom.control_plane.auth import Auth, Credentials, Tokens
 from opsroom.control_plane.client import ControlPlane
 from opsroom.control_plane.config import Connection, find_connection
 from opsroom.control_plane.models import Session, Worker
-from opsroom.control_plane.queries import SHORT_ID_LENGTH, RunFilter
 from opsroom.control_plane.rest import open_http
+from opsroom.control_plane.search import SHORT_ID_LENGTH, RunFilter
 from opsroom.domain.errors import InvalidArgument, NotAuthenticated, RunNotFound, SessionNotFound, WorkerNotFound
 
 DEFAULT_SESSION = "Command line"
@@ -89,6 +89,22 @@ async def find_session(room: ControlPlane, text: str, *, archived: bool = False)
             hint="`opsroom sessions` lists them; `opsroom session create TITLE` makes one.",
         )
     return found[0]
+
+
+async def find_person(room: ControlPlane, text: str) -> str:
+    """The id of the member that `text` names: an e-mail address, a name, an id, or `me`."""
+    wanted = text.strip().lower()
+    if wanted == "me":
+        return (await room.whoami()).user_id
+    names = [
+        (member, {member.user_id, member.email.lower(), member.display_name.lower()}) for member in await room.members()
+    ]
+    found = [member for member, known in names if wanted in known]
+    if len(found) > 1:
+        raise InvalidArgument(f"{text!r} names several people.", hint="Give the e-mail address.")
+    if not found:
+        raise InvalidArgument(f"There is no member {text!r}.", hint="`opsroom member list` lists them.")
+    return found[0].user_id
 
 
 async def find_worker(room: ControlPlane, text: str) -> Worker:

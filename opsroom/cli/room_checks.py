@@ -9,8 +9,8 @@ from opsroom.cli.checks import Check
 from opsroom.cli.room import open_room
 from opsroom.control_plane.client import ControlPlane
 from opsroom.control_plane.config import Connection
-from opsroom.control_plane.queries import RunFilter
 from opsroom.control_plane.rest import open_http
+from opsroom.control_plane.search import RunFilter
 from opsroom.domain.errors import OpsRoomError
 
 ALIVE_WITHIN_SECONDS: Final = 30

@@ -1,6 +1,5 @@
-"""Commands about runs: launch, list, read."""
+"""Commands about runs: launch, read."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -21,18 +20,6 @@ ParamsFileOption = Annotated[
     Path | None, typer.Option("--params", metavar="FILE", help="A JSON file with all params; -p overrides its keys.")
 ]
 FollowOption = Annotated[bool, typer.Option("--follow", "-f", help="Show the log until the run ends.")]
-
-
-class Status(StrEnum):
-    """The statuses of a run, as choices of an option."""
-
-    queued = "queued"
-    claimed = "claimed"
-    running = "running"
-    succeeded = "succeeded"
-    failed = "failed"
-    cancelled = "cancelled"
-    timed_out = "timed_out"
 
 
 def run(
@@ -112,67 +99,6 @@ async def follow_run(room: Any, run_id: str, *, json: bool) -> int:
     return failure.BY_RUN_STATUS.get(ended.status, failure.DEFECT)
 
 
-def runs(
-    *,
-    session: Annotated[str | None, typer.Option(help="Only of this session (id or title).")] = None,
-    status: Annotated[list[Status], typer.Option(help="Only with this status; may be repeated.")] = [],  # noqa: B006
-    template: Annotated[str | None, typer.Option(help="Only of this template.")] = None,
-    lane: Annotated[str | None, typer.Option(help="Only in this lane.")] = None,
-    dead_letters: Annotated[
-        bool, typer.Option("--dead-letters", help="Only those that all their retries did not save, latest end first.")
-    ] = False,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most this many.")] = 20,
-    json: JsonOption = False,
-) -> None:
-    """List runs, newest first.
-
-    Example: opsroom runs --status failed --status timed_out --limit 50
-    """
-
-    async def work() -> None:
-        from opsroom.cli import output
-        from opsroom.cli.room import find_session, open_room
-        from opsroom.cli.timing import duration
-        from opsroom.control_plane.queries import RunFilter
-        from opsroom.domain.errors import InvalidArgument
-
-        if dead_letters and (status or template or lane):
-            raise InvalidArgument(
-                "--dead-letters goes with --session and --limit only.", hint="Leave --status, --template, --lane out."
-            )
-        async with open_room() as room:
-            session_id = (await find_session(room, session)).id if session else None
-            wanted = RunFilter(
-                session_id=session_id,
-                statuses=[s.value for s in status],
-                template=template,
-                lane=cast(Any, lane.upper() if lane else None),
-                limit=limit,
-            )
-            found = await (room.dead_letters(session_id, limit=limit) if dead_letters else room.runs(wanted))
-        if json:
-            output.print_json(found)
-            return
-        rows = (
-            (
-                output.short(run.id),
-                output.status(run.status),
-                run.lane,
-                run.template_slug,
-                run.title,
-                str(run.attempt),
-                output.age(run.queued_at),
-                duration(run.started_at, run.finished_at),
-            )
-            for run in found
-        )
-        columns = ("ID", "STATUS", "LANE", "TEMPLATE", "TITLE", "TRY", "QUEUED", "TOOK")
-        none = "No dead letters." if dead_letters else "No runs. Launch one with `opsroom run TEMPLATE`."
-        output.print_table(columns, rows, empty=none)
-
-    failure.run(work(), as_json=json)
-
-
 def logs(run: RunArgument, follow: FollowOption = False, json: JsonOption = False) -> None:
     """Print a run's log. With --follow it goes on until the run ends, and the exit code is the run's.
 
@@ -195,5 +121,5 @@ def logs(run: RunArgument, follow: FollowOption = False, json: JsonOption = Fals
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (run, runs, logs):
+    for command in (run, logs):
         app.command(rich_help_panel=PANEL)(command)

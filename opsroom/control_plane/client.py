@@ -13,7 +13,7 @@ import httpx
 from pydantic import JsonValue
 
 from opsroom.control_plane.auth import Credentials
-from opsroom.control_plane.commands import Commands, as_uuid
+from opsroom.control_plane.commands import as_uuid
 from opsroom.control_plane.config import Connection
 from opsroom.control_plane.errors import ArtifactDamaged
 from opsroom.control_plane.fleet import Fleet
@@ -24,14 +24,15 @@ from opsroom.control_plane.models import (
     Card,
     EventPage,
     Member,
-    Run,
     RunDetail,
+    SessionRef,
     SessionSummary,
     Template,
     Worker,
 )
-from opsroom.control_plane.queries import RunFilter, select_members, select_runs, select_template, select_workers
+from opsroom.control_plane.queries import select_members, select_sessions, select_template, select_workers
 from opsroom.control_plane.realtime import Feed, FeedState
+from opsroom.control_plane.reports import Reports
 from opsroom.control_plane.rest import Rest
 from opsroom.domain.errors import InvalidArgument, TemplateNotFound
 from opsroom.domain.lifecycle import Role
@@ -39,7 +40,7 @@ from opsroom.domain.lifecycle import Role
 ARTIFACT_BUCKET = "artifacts"
 
 
-class ControlPlane(Commands, Gates):
+class ControlPlane(Reports, Gates):
     """The control plane as one person. Cheap to make: connections are `http`'s, shared by the whole process."""
 
     def __init__(self, connection: Connection, credentials: Credentials, http: httpx.AsyncClient) -> None:
@@ -73,11 +74,6 @@ class ControlPlane(Commands, Gates):
         arguments = {"p_run_id": as_uuid(run_id, "run"), "p_after": after, "p_limit": limit}
         return EventPage.model_validate(await self._rest.rpc("read_events", arguments))
 
-    async def runs(self, wanted: RunFilter | None = None) -> tuple[Run, ...]:
-        """Runs that match, newest first."""
-        rows = await self._rest.send(select_runs(wanted or RunFilter()))
-        return tuple(Run.model_validate(row) for row in rows)
-
     async def templates(self) -> tuple[Template, ...]:
         """All templates at their newest version, by title."""
         return tuple(Template.model_validate(row) for row in await self._rest.rpc("list_templates"))
@@ -101,6 +97,10 @@ class ControlPlane(Commands, Gates):
         """Runs whose last attempt failed or timed out and that nothing retries any more, latest end first."""
         arguments = {"p_session_id": session_id and as_uuid(session_id, "session"), "p_limit": limit}
         return tuple(Card.model_validate(row) for row in await self._rest.rpc("list_dead_letters", arguments))
+
+    async def session_names(self) -> tuple[SessionRef, ...]:
+        """The newest 200 sessions, open or archived, in short."""
+        return tuple(SessionRef.model_validate(row) for row in await self._rest.send(select_sessions()))
 
     async def members(self) -> tuple[Member, ...]:
         """The people of this room, by e-mail."""

@@ -7,17 +7,13 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from opsroom.control_plane.rows import Row
+from opsroom.control_plane.story import Attempt, Deed, Proof
 from opsroom.domain.events import Level
 from opsroom.domain.lifecycle import LIVE, Lane, Reason, Role, RunStatus, StepStatus
 from opsroom.domain.template import ArtifactKind, Risk
-
-
-class Row(BaseModel):
-    """Base of the read model."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Member(Row):
@@ -170,17 +166,6 @@ class Artifact(Row):
     created_at: dt.datetime
 
 
-class Attempt(Row):
-    """One run of a chain of retries."""
-
-    id: str
-    attempt: int
-    status: RunStatus
-    reason: Reason | None = None
-    started_at: dt.datetime | None = None
-    finished_at: dt.datetime | None = None
-
-
 class SessionRef(Row):
     """The session of a run, in short."""
 
@@ -190,13 +175,15 @@ class SessionRef(Row):
 
 
 class RunDetail(Row):
-    """A run with its steps, artifacts and attempts. `last_seq` is the number of its newest event."""
+    """A run with all that belongs to it. `last_seq` is the number of its newest event."""
 
     run: Card
     session: SessionRef | None = None
     steps: tuple[Step, ...] = ()
     artifacts: tuple[Artifact, ...] = ()
     attempts: tuple[Attempt, ...] = ()
+    deeds: tuple[Deed, ...] = ()
+    proofs: tuple[Proof, ...] = ()
     last_seq: int = 0
     read_at: dt.datetime | None = None
 

@@ -9,7 +9,7 @@ import pytest
 from opsroom.cli.failure import INVALID, NOT_ALLOWED, UNREACHABLE
 from opsroom.control_plane.client import ControlPlane
 from opsroom.control_plane.models import Session
-from opsroom.control_plane.queries import RunFilter
+from opsroom.control_plane.search import RunFilter
 from tests.cli.command import Shell
 
 

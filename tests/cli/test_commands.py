@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from opsroom.cli.failure import FAILED, INVALID, NOT_ALLOWED, OK, UNREACHABLE
 from opsroom.cli.templates import REPOSITORY
 from opsroom.control_plane.client import ControlPlane
+from opsroom.control_plane.models import Session
 from tests.cli.command import Shell
 from tests.support.gateway import Gateway
 
@@ -243,3 +244,23 @@ async def test_the_doctor_looks_at_the_embedded_stack(operator: Shell, tmp_path:
     assert checks["state folder"]["verdict"] == "warn"
     assert f"chmod 600 {secrets}" in checks["keys"]["advice"]
     assert "opsroom up" in checks["stack"]["advice"]
+
+
+async def test_runs_are_searched_like_on_their_page(operator: Shell, session: Session, admin: ControlPlane) -> None:
+    for number in range(3):
+        await admin.create_run(session.id, "http-healthcheck", {"url": f"http://127.0.0.1:9/page-{number}"}, lane="C")
+    here = ("runs", "--session", session.id, "--json")
+
+    async def found(*more: str) -> list[str]:
+        answer = await operator.run(*here, *more)
+        assert answer.code == OK, answer.err
+        return [run["params"]["url"][-1] for run in json.loads(answer.out)]
+
+    assert await found() == ["2", "1", "0"]
+    assert await found("--text", "PAGE-1", "--lane", "c", "--since", "1h") == ["1"]
+    assert await found("--person", "me") == await found("--until", "2h") == await found("--dead-letters") == []
+    first = await operator.run(*here, "--limit", "2")
+    cursor = first.err.split("--before ")[1].strip()
+    assert await found("--before", cursor) == ["0"]
+    for wrong in (("--since", "soon"), ("--person", "nobody@nowhere.example"), ("--lane", "Q"), ("--before", "x")):
+        assert (await operator.run(*here, *wrong)).code == INVALID

@@ -11,8 +11,8 @@ from opsroom.control_plane.client import ControlPlane
 from opsroom.control_plane.config import Connection
 from opsroom.control_plane.errors import ControlPlaneUnreachable
 from opsroom.control_plane.models import Session
-from opsroom.control_plane.queries import RunFilter
 from opsroom.control_plane.rest import open_http
+from opsroom.control_plane.search import RunFilter
 from opsroom.domain import errors
 from tests.support.gateway import Gateway
 
@@ -138,7 +138,9 @@ async def test_somebody_without_a_role_sees_nothing(gateway: Gateway, session: S
     async with gateway.room(await gateway.person(None)) as stranger:
         with pytest.raises(errors.NotAMember):
             await stranger.read_board(session.id)
-        assert await stranger.runs() == ()
+        with pytest.raises(errors.NotAMember):
+            await stranger.runs()
+        assert await stranger.members() == ()
 
 
 async def test_only_an_admin_sets_members(admin: ControlPlane, operator: ControlPlane, gateway: Gateway) -> None:

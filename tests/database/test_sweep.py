@@ -225,3 +225,64 @@ async def test_a_worker_that_connects_anew_keeps_its_runs(
             assert (await worker.call("sweep_runs"))["lost"] == 0
             assert await room.value("select missing_since from public.workers where id = %s", worker.id) is None
     assert await worker.beat(claim) == ["ok"]
+
+
+@pytest.mark.parametrize(
+    ("gone", "there", "cut"),
+    [
+        pytest.param([5, 5, 5], 2, True, id="most of five"),
+        pytest.param([20, 5, 20], 2, True, id="within half a minute of each other"),
+        pytest.param([5, 5, 5], 0, True, id="all three"),
+        pytest.param([5, 5], 0, False, id="both, and two are too few to tell"),
+        pytest.param([5, 5, 5], 3, False, id="half is not most"),
+        pytest.param([5, 5, 40], 1, False, id="who died before does not count"),
+        pytest.param([40, 40, 40], 0, False, id="after half a minute they are lost all the same"),
+    ],
+)
+async def test_when_most_workers_lose_their_connection_together_the_lease_decides(
+    room: Room, operator: Person, session_id: str, worker: Worker, gone: list[int], there: int, cut: bool
+) -> None:
+    await room.owner.execute("update public.workers set stopped_at = now() where id <> %s", (worker.id,))
+    claim = await claimed(operator, session_id, worker)
+    fleet = [worker, *[await room.worker() for _ in range(len(gone) + there - 1)]]
+    for one, seconds in zip(fleet, [*gone, *[None] * there], strict=True):
+        # Those that are there are so by this very connection; no server process has the pid of the others.
+        await room.owner.execute(
+            "update public.workers set missing_since = clock_timestamp() - make_interval(secs => %s), "
+            "backend_pid = case when %s::int is null then pg_backend_pid() else -1 end, backend_start = "
+            "(select backend_start from pg_stat_activity where pid = pg_backend_pid()) where id = %s",
+            (seconds, seconds, one.id),
+        )
+    answer = await worker.call("sweep_runs")
+    assert (answer["held"], answer["lost"]) == (cut, 0 if cut else 1)
+    if cut:
+        await expire(room, claim["run_id"])
+        assert (await worker.call("sweep_runs"))["lost"] == 1
+    await room.owner.execute("update public.workers set stopped_at = now()")
+
+
+@pytest.mark.parametrize(
+    ("over", "live", "held"),
+    [
+        pytest.param(3, 3, False, id="all three, and three are too few to tell"),
+        pytest.param(4, 4, True, id="all four"),
+        pytest.param(4, 7, True, id="most of seven"),
+        pytest.param(4, 8, False, id="half is not most"),
+    ],
+)
+async def test_the_breaker_opens_when_most_of_at_least_four_leases_are_over(
+    room: Room, operator: Person, session_id: str, worker: Worker, over: int, live: int, held: bool
+) -> None:
+    await room.owner.execute("update private.sweep_state set held_until = null")
+    await room.owner.execute("update public.lanes set capacity = 10 where session_id = %s", (session_id,))
+    for _ in range(live):
+        await operator.call("create_run", p_session_id=session_id, p_template="greet", p_params={"name": "ada"})
+    claims = await worker.claim(10)
+    assert len(claims) == live
+    for claim in claims[:over]:
+        await expire(room, claim["run_id"])
+    answer = await worker.call("sweep_runs")
+    assert (answer["held"], answer["lost"]) == (held, 0 if held else over)
+    until = await room.value("select extract(epoch from held_until - last_sweep_at) from private.sweep_state")
+    assert until is None or 29 < until < 31, "one lease"
+    assert (until is not None) == held

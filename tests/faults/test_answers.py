@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from collections.abc import Set as AbstractSet
+from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.faults.ward import Ward
+from tests.faults.ward import LEASE, Ward
 from tests.support.stack import Stack
-from tests.support.wire import Do, Wire
-from tests.worker.room import WorkerProcess
+from tests.support.wire import Do, Kind, Wire
+from tests.worker.room import WorkerProcess, eventually
 
 CALLS = ("claim_runs", "start_runs?", "append_events", "put_artifact", "finish_runs?", "heartbeat")
 FAULTS = ("twice", "cut_answer", pytest.param("cut_request", marks=pytest.mark.soak))
@@ -44,28 +46,45 @@ async def test_a_call_that_goes_wrong_changes_nothing(
     await ward.check()
 
 
-@pytest.mark.parametrize("kind", ["calls", pytest.param("heartbeat", marks=pytest.mark.soak), "listen"])
-async def test_one_kind_of_connection_is_lost(ward: Ward, served: tuple[Wire, WorkerProcess], kind: str) -> None:
+async def until_used(wire: Wire, kind: Kind, besides: AbstractSet[object] = frozenset()) -> set[object]:
+    """The worker's connections of a kind, once there is one that is not among `besides`."""
+
+    async def there() -> set[object]:
+        return wire.links(kind) - besides
+
+    return await eventually(there, f"the worker to use a connection for {kind}", LEASE * 2)
+
+
+@asynccontextmanager
+async def connected_anew(ward: Ward, served: tuple[Wire, WorkerProcess], kind: Kind) -> AsyncIterator[None]:
+    """The block breaks connections while a run goes on, which ends only when the worker has connected anew."""
     wire, worker = served
-    run_id = await ward.go("echo first", seconds=1.5)
+    go = ward.folder / "go"
+    run_id = await ward.go(f"echo first; while [ ! -e {go} ]; do sleep 0.1; done")
     await ward.until_seen(run_id)
-    assert wire.cut(kind)  # type: ignore[arg-type]
+    broken = await until_used(wire, kind)
+    yield
+    await until_used(wire, kind, broken)
+    go.touch()
     assert (await ward.until(run_id))["status"] == "succeeded"
     assert worker.process.returncode is None
     await ward.check()
 
 
+@pytest.mark.parametrize("kind", ["calls", "heartbeat", "listen"])
+async def test_one_kind_of_connection_is_lost(ward: Ward, served: tuple[Wire, WorkerProcess], kind: Kind) -> None:
+    async with connected_anew(ward, served, kind):
+        assert served[0].cut(kind)
+
+
 @pytest.mark.parametrize("kind", ["heartbeat", "listen", "calls"])
-async def test_pg_terminate_backend(ward: Ward, served: tuple[Wire, WorkerProcess], kind: str) -> None:
-    run_id = await ward.go("echo first", seconds=1.5)
-    await ward.until_seen(run_id)
+async def test_pg_terminate_backend(ward: Ward, served: tuple[Wire, WorkerProcess], kind: Kind) -> None:
     last = {"heartbeat": '%."heartbeat"(%', "listen": "listen %", "calls": "%"}[kind]
-    gone = await ward.sql(
-        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'opsroom-worker'"
-        " and (query ilike %s or query ilike %s)",
-        last,
-        last if kind != "listen" else "%attach_worker%",
-    )
-    assert gone, f"there was no connection for {kind}"
-    assert (await ward.until(run_id))["status"] == "succeeded"
-    await ward.check()
+    async with connected_anew(ward, served, kind):
+        gone = await ward.sql(
+            "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'opsroom-worker'"
+            " and (query ilike %s or query ilike %s)",
+            last,
+            last if kind != "listen" else "%attach_worker%",
+        )
+        assert gone, f"there was no connection for {kind}"

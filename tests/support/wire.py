@@ -217,8 +217,9 @@ class Wire:
         self._up = True
         self.open.set()
 
-    def kinds(self) -> list[Kind]:
-        return [link.kind for link in self._links]
+    def links(self, kind: Kind) -> set[object]:
+        """The connections of a kind, to compare."""
+        return {link for link in self._links if link.kind == kind}
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not self._up:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 
-from opsroom.control_plane.queries import RunFilter
+from opsroom.control_plane.search import RunFilter
 from opsroom.local.services import Service
 from tests.support.room import Room
 from tests.ui.conftest import operator_room

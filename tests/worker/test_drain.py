@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import LiteralString
 
-from tests.worker.room import Room, eventually
+from tests.worker.room import Room, WorkerProcess, eventually
 
 SLOW_START: LiteralString = """
 create function public.start_runs(p_runs jsonb) returns jsonb language plpgsql as
@@ -44,19 +45,59 @@ async def test_the_second_sigterm_hands_back_what_was_claimed_and_not_started(ro
         assert (await room.until(str(successor["id"])))["status"] == "succeeded"
 
 
-async def test_a_database_of_another_protocol_ends_the_worker_with_one_line(room: Room) -> None:
+@asynccontextmanager
+async def protocols(room: Room, first: int, last: int) -> AsyncGenerator[None]:
+    """The database speaks these, as it does while a migration is under way."""
     replace: LiteralString = (
         "create or replace function private.worker_protocols() returns int4range language sql immutable"
         " set search_path = '' as $$ select int4range(%s, %s, '[]') $$"
     )
-    await room.sql(replace.replace("%s", "7"))
+    await room.sql(replace.replace("%s", str(first), 1).replace("%s", str(last)))  # type: ignore[arg-type]
     try:
-        async with room.worker() as worker:
-            assert await worker.ended() == 2
+        yield
     finally:
         await room.sql(replace.replace("%s", "1"))
+
+
+async def test_a_database_of_another_protocol_ends_the_worker_with_one_line(room: Room) -> None:
+    async with protocols(room, 7, 7), room.worker() as worker:
+        assert await worker.ended() == 2
     assert "speaks protocol 1; this database speaks 7 to 7. Upgrade the worker." in worker.said
     assert len(worker.said.strip().splitlines()) == 1
+
+
+async def test_old_and_new_workers_work_side_by_side_until_the_old_ones_are_drained(room: Room) -> None:
+    """Expand, deploy, contract: two protocols for a while, then the old workers drain, and no old one comes back."""
+    go = room.folder / "go"
+    script = f"echo working; while [ ! -e {go} ]; do sleep 0.1; done"
+    slug = await room.template([{"with": {"script": script}}])
+    runs: list[str] = []
+
+    async def at_work(worker: WorkerProcess) -> None:
+        runs.append(await room.launch(slug, lane="AB"[len(runs)]))
+        await room.until_output(runs[-1], "working")
+        (row,) = await room.sql(
+            "select w.pid from workers w join runs r on r.claimed_by = w.id where r.id = %s", runs[-1]
+        )
+        assert row["pid"] == worker.process.pid
+
+    one = {"OPSROOM_WORKER_CONCURRENCY": "1"}
+    async with protocols(room, 1, 2), room.worker(**one) as old:
+        await at_work(old)
+        command = (sys.executable, "-m", "tests.worker.next_worker")
+        new = await WorkerProcess.start(room.environment(**one), room.folder / "new.log", command)
+        try:
+            await at_work(new)
+            async with protocols(room, 2, 2):
+                async with room.worker() as refused:
+                    assert await refused.ended() == 2
+                assert "this database speaks 2 to 2. Upgrade the worker." in refused.said
+                old.send(signal.SIGTERM)
+                go.touch()
+                assert [(await room.until(run))["status"] for run in runs] == ["succeeded"] * 2
+                assert await old.ended() == 0
+        finally:
+            await new.kill()
 
 
 async def test_runs_of_noop_steps_leave_their_whole_evidence_and_no_directory(room: Room) -> None:

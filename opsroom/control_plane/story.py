@@ -1,0 +1,50 @@
+"""What happened to a run: its chain of attempts, who did what to it, and what its verifiers saw."""
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+
+from opsroom.control_plane.rows import Row
+from opsroom.domain.lifecycle import Reason, RunStatus
+
+
+class Attempt(Row):
+    """One run of a chain of retries. `carried` counts the steps it took over; `retried_by` is empty when a policy began
+    it.
+    """
+
+    id: str
+    attempt: int
+    status: RunStatus
+    reason: Reason | None = None
+    message: str | None = None
+    queued_at: dt.datetime | None = None
+    started_at: dt.datetime | None = None
+    finished_at: dt.datetime | None = None
+    carried: int = 0
+    retried_by: str | None = None
+
+
+class Deed(Row):
+    """What somebody did to a run, as the audit log has it (`run.created`, `run.cancel_requested`, …)."""
+
+    at: dt.datetime
+    action: str
+    by: str | None = None
+    details: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class Proof(Row):
+    """What a verifier expected after a step and what it saw."""
+
+    step: str
+    name: str
+    kind: str = ""
+    required: bool = True
+    passed: bool
+    expected: Any = None
+    seen: Any = None
+    message: str | None = None
+    at: dt.datetime | None = None
