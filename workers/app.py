@@ -14,6 +14,8 @@ from collections.abc import Callable, Coroutine
 from typing import Final, TypeVar
 
 from opsroom.domain.errors import OpsRoomError, WorkerNotFound
+from opsroom.domain.lifecycle import TERMINAL
+from workers.bundler import Bundler
 from workers.config import Settings
 from workers.execution import RunExecution
 from workers.gates import Gates
@@ -53,6 +55,11 @@ class Worker:
             vault, Masker([*vault.values(), *own]), self._metrics, Gates(self._store),
         )  # fmt: skip
         self._keeper = LeaseKeeper(self._store, settings.heartbeat_seconds, self._metrics, self._register)
+        self._bundler = (
+            Bundler(self._store, self._services.objects, settings.signing_key, settings.work_root)
+            if settings.signing_key
+            else None
+        )
         self._runs: dict[asyncio.Task[None], RunExecution] = {}
         self._wake = asyncio.Event()
         self._draining = asyncio.Event()
@@ -83,6 +90,8 @@ class Worker:
                         ("sweep", Sweeper(self._store, self._settings.sweep_seconds, self._metrics).run()),
                     )
                 ]
+                if self._bundler:
+                    background.append(asyncio.create_task(self._bundler.run(), name="bundles"))
                 for task in background:
                     task.add_done_callback(self._on_background_end)
                 await self._claim_until_draining()
@@ -194,6 +203,8 @@ class Worker:
                 self._metrics.runs_finished.labels(outcome).inc()
                 self._metrics.run_seconds.observe(time.monotonic() - began)
                 log.info("run ended", extra={"run_id": claim.run_id, "outcome": outcome})
+                if self._bundler and outcome in TERMINAL:
+                    self._bundler.ended(claim.run_id)
 
         task = asyncio.create_task(execute(), name=f"run {claim.run_id}")
         self._runs[task] = execution
@@ -219,6 +230,8 @@ class Worker:
         await self._tell(self._store.drain_worker)
         while self._runs:
             await asyncio.wait(set(self._runs))
+        if self._bundler:
+            await self._bundler.finish(GOODBYE_SECONDS)
         await self._tell(self._store.stop_worker)
         log.info("worker stopped", extra={"worker": self.id})
 

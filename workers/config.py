@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from opsroom.domain.evidence.trust import UnusableKey, load_private_key
+
 SECRET_PREFIX: Final = "OPSROOM_SECRET_"  # noqa: S105  a prefix, not a secret
 
 
@@ -37,6 +41,7 @@ class Settings:
     work_root: Path | None = None
     start_directory: Path = field(default_factory=Path.cwd)
     step_environment: tuple[str, ...] = ()
+    signing_key: Ed25519PrivateKey | None = field(default=None, repr=False)
     log_level: str = "INFO"
 
 
@@ -60,6 +65,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         artifact_limit=int(reader.number("OPSROOM_ARTIFACT_LIMIT_BYTES", 1 << 30, 1024, 1 << 40)),
         work_root=reader.directory("OPSROOM_WORK_ROOT"),
         step_environment=tuple(filter(None, re.split(r"[,\s]+", environ.get("OPSROOM_STEP_ENV", "")))),
+        signing_key=reader.key("OPSROOM_SIGNING_KEY"),
         log_level=reader.level("OPSROOM_LOG_LEVEL"),
     )
     if reader.problems:
@@ -110,6 +116,16 @@ class _Reader:
         if not path.is_dir() or not os.access(path, os.W_OK):
             self.problems.append(f"{name} is {text!r}: give a directory that the worker may write to")
         return path
+
+    def key(self, name: str) -> Ed25519PrivateKey | None:
+        file = self._environ.get(name)
+        if not file:
+            return None
+        try:
+            return load_private_key(Path(file).read_bytes(), file)
+        except (OSError, UnusableKey) as error:
+            self.problems.append(f"{name} is {file!r}: give a file with an Ed25519 key in PEM ({error})")
+            return None
 
     def level(self, name: str) -> str:
         value = (self._environ.get(name) or "INFO").upper()

@@ -1,4 +1,4 @@
-"""Checking evidence, and the keys that sign it. Needs no control plane: files only."""
+"""Evidence: fetching and checking bundles, and the keys that sign them. Only fetching needs a control plane."""
 
 import datetime as dt
 import os
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from opsroom.cli import failure
-from opsroom.cli.runs import JsonOption
+from opsroom.cli.runs import JsonOption, RunArgument
 
 if TYPE_CHECKING:
     from opsroom.domain.evidence.trust import TrustRoot
@@ -56,6 +56,48 @@ def verify(
         return failure.OK
 
     raise typer.Exit(failure.run(work(), as_json=json))
+
+
+def bundle(
+    run: RunArgument,
+    *,
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Default: RUN.zip.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Download the evidence bundle of an ended run: one zip that `opsroom verify` checks.
+
+    Example: opsroom bundle 3f9a1c20 -o evidence.zip
+    """
+
+    async def work() -> None:
+        from opsroom.cli.output import print_json, short
+        from opsroom.cli.room import find_run, open_room
+        from opsroom.domain.errors import InvalidArgument, RunNotFound
+
+        async with open_room() as room:
+            run_id = await find_run(room, run)
+            found = await room.bundle(run_id)
+            if found is None:
+                hint = "It is made when the run has ended, by a worker that has OPSROOM_SIGNING_KEY."
+                raise RunNotFound(f"Run {short(run_id)} has no bundle yet.", hint=hint)
+            target = output or Path(f"{short(run_id)}.zip")
+            part = target.with_name(target.name + ".part")
+            try:
+                async with room.open_bundle(found) as chunks:
+                    with part.open("wb") as file:
+                        async for chunk in chunks:
+                            file.write(chunk)
+                part.replace(target)
+            except OSError as error:
+                raise InvalidArgument(
+                    f"{target} can not be written: {error.strerror}.", hint="Choose another file."
+                ) from None
+        if json:
+            print_json({**found.model_dump(mode="json"), "file": str(target)})
+        else:
+            typer.echo(f"{target}: {found.size_bytes} bytes, signed by {found.keyid[:16]}")
+
+    failure.run(work(), as_json=json)
 
 
 @keys.command()
@@ -193,5 +235,6 @@ def _now() -> str:
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
+    app.command(rich_help_panel="Evidence")(bundle)
     app.command(rich_help_panel="Evidence")(verify)
     app.add_typer(keys, name="keys", rich_help_panel="Evidence")

@@ -13,6 +13,7 @@ import httpx
 from pydantic import JsonValue
 
 from opsroom.control_plane.auth import Credentials
+from opsroom.control_plane.bundles import Bundles
 from opsroom.control_plane.commands import as_uuid
 from opsroom.control_plane.config import Connection
 from opsroom.control_plane.errors import ArtifactDamaged
@@ -40,7 +41,7 @@ from opsroom.domain.lifecycle import Role
 ARTIFACT_BUCKET = "artifacts"
 
 
-class ControlPlane(Reports, Gates):
+class ControlPlane(Reports, Gates, Bundles):
     """The control plane as one person. Cheap to make: connections are `http`'s, shared by the whole process."""
 
     def __init__(self, connection: Connection, credentials: Credentials, http: httpx.AsyncClient) -> None:

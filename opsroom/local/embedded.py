@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from opsroom.local import operator, services
+from opsroom.local import operator, services, signing
 from opsroom.local.bootstrap import bootstrap
 from opsroom.local.environment import LOCAL_EMAIL, api_url, embedded_worker
 from opsroom.local.functions import Functions
@@ -46,6 +46,7 @@ class Embedded:
     async def start(self, supervisor: Supervisor) -> dict[str, str]:
         """Start everything; gives the public facts for `run.json`. Independent things happen at the same time."""
         secrets = load_or_create(self.state.secrets)
+        signing.ensure(self.state)
         postgres = Postgres(self.state, secrets, self.ports.database)
         await postgres.settle()
         await self._check_ports()

@@ -27,6 +27,14 @@ class State:
         return self.root / "secrets.json"
 
     @property
+    def signing_key(self) -> Path:
+        return self.root / "signing-key.pem"
+
+    @property
+    def trust_root(self) -> Path:
+        return self.root / "trust-root.json"
+
+    @property
     def postgres(self) -> Path:
         return self.root / "postgres"
 

@@ -91,10 +91,11 @@ def gateway(state: State, ports: Ports) -> Service:
 
 
 def worker(state: State, ports: Ports, variables: Mapping[str, str]) -> Service:
+    signing = {"OPSROOM_SIGNING_KEY": str(state.signing_key)} if state.signing_key.exists() else {}
     return Service(
         "worker",
         [sys.executable, "-m", "workers"],
-        {**worker_settings(), **base_environment(state, ports), **variables},
+        {**signing, **worker_settings(), **base_environment(state, ports), **variables},
         f"http://{LOOPBACK}:{ports.worker}/readyz",
         state.logs / "worker.log",
         # The first SIGTERM lets runs finish, the second stops them: see workers/app.py.

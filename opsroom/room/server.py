@@ -130,6 +130,19 @@ async def artifact(request: Request) -> Response:
     )
 
 
+async def bundle(request: Request) -> Response:
+    """The evidence bundle of an ended run, read with the person's own token."""
+    room = require(_cookie(request)).control_plane
+    found = await room.bundle(request.path_params["run_id"])
+    if found is None:
+        return PlainTextResponse("This run has no bundle yet.", status_code=404)
+    stack = AsyncExitStack()
+    chunks = await stack.enter_async_context(room.open_bundle(found))
+    name = f"evidence-{found.run_id}.zip"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Length": str(found.size_bytes)}
+    return StreamingResponse(_then_close(chunks, stack), media_type="application/zip", headers=headers)
+
+
 async def _then_close(chunks: AsyncIterator[bytes], stack: AsyncExitStack) -> AsyncIterator[bytes]:
     async with stack:
         async for chunk in chunks:
@@ -197,6 +210,7 @@ def server() -> Starlette:
             Route("/auth/sign-in", sign_in, methods=["POST"]),
             Route("/auth/sign-out", sign_out, methods=["POST"]),
             Route("/api/runs/{run_id}/log", log),
+            Route("/api/runs/{run_id}/bundle", bundle),
             Route("/api/runs/{run_id}/artifacts/{artifact_id}", artifact),
         ],
         middleware=[Middleware(Doorman)],

@@ -31,7 +31,7 @@ from workers.store.group_commit import GroupCommit, pauses
 from workers.store.https import HttpsTransport
 from workers.store.objects import Objects
 from workers.store.postgres import PostgresTransport
-from workers.store.transport import Channel, Losses, Refused, Transport, Unavailable
+from workers.store.transport import Losses, Refused, Transport, Unavailable
 
 __all__ = [
     "Batch", "Beat", "CarriedArtifact", "Claim", "End", "GateState", "Held", "Losses", "Objects", "Refused",
@@ -136,6 +136,18 @@ class Store:
         params = {**_fence(claim), "p_step_id": step_id}
         return GateState.model_validate(await self._transport.call("read_gate", params, "calls"))
 
+    async def read_evidence(self, run_id: str) -> dict[str, Any]:
+        """All that a bundle tells of an ended run."""
+        return await self._repeated("read_evidence", {"p_run_id": run_id})
+
+    async def claim_bundles(self, limit: int) -> list[str]:
+        """Ended runs that nobody has made a bundle of. One try. Raises Unavailable."""
+        return await self._transport.call("claim_bundles", {"p_limit": limit}, "calls")
+
+    async def put_bundle(self, bundle: Mapping[str, JsonValue]) -> None:
+        """Record a bundle that was uploaded."""
+        await self._repeated("put_bundle", {"p_bundle": dict(bundle)})
+
     def start_run(self, claim: Claim) -> "asyncio.Future[Started]":
         """Committed when it is answered: only then may a process of the run be spawned."""
         return self._starts.ask(_held(claim))
@@ -160,12 +172,16 @@ class Store:
     async def _release_runs(self, runs: Sequence[Event]) -> list[Released]:
         return RELEASED.validate_python(await self._transport.call("release_runs", {"p_runs": list(runs)}, "calls"))
 
-    async def _call(self, function: str, params: Mapping[str, Any], channel: Channel = "calls") -> Any:
+    async def _call(self, function: str, params: Mapping[str, Any]) -> Any:
+        """A call about a run that is held, by its token, or about this worker."""
         if "p_claim_token" not in params:
             params = {"p_worker_id": self._worker_id, **params}
+        return await self._repeated(function, params)
+
+    async def _repeated(self, function: str, params: Mapping[str, Any]) -> Any:
         for pause in pauses():
             try:
-                return await self._transport.call(function, params, channel)
+                return await self._transport.call(function, params, "calls")
             except Unavailable as error:
                 log.warning("a call will be repeated", extra={"function": function, "error": str(error)})
             await asyncio.sleep(pause)

@@ -16,6 +16,7 @@ from workers.store.https import service_headers
 log = logging.getLogger(__name__)
 
 BUCKET: Final = "artifacts"
+BUNDLES: Final = "bundles"
 CHUNK: Final = 1 << 18
 
 
@@ -28,7 +29,7 @@ class DownloadRefused(Exception):
 
 
 class Objects:
-    """The private bucket `artifacts`."""
+    """The private buckets `artifacts` and `bundles`."""
 
     def __init__(self, url: str, key: str) -> None:
         # Uploads may be large: no limit on the whole, only on silence.
@@ -43,12 +44,19 @@ class Objects:
 
     async def upload(self, run_id: str, sha256: str, path: Path, media_type: str) -> None:
         """Store the file as `<run_id>/<sha256>`, repeating what may be repeated. Raises UploadRefused."""
+        await self._upload(run_id, f"{BUCKET}/{run_id}/{sha256}", path, media_type)
+
+    async def upload_bundle(self, run_id: str, sha256: str, path: Path) -> None:
+        """Store a bundle as `<run_id>/<sha256>.zip`, as `upload` does."""
+        await self._upload(run_id, f"{BUNDLES}/{run_id}/{sha256}.zip", path, "application/zip")
+
+    async def _upload(self, run_id: str, address: str, path: Path, media_type: str) -> None:
         size = path.stat().st_size
         # Without a length httpx would send chunks, which Storage behind some proxies does not take.
         headers = {"content-type": media_type, "content-length": str(size), "x-upsert": "false"}
         for pause in pauses():
             try:
-                answer = await self._client.post(f"{BUCKET}/{run_id}/{sha256}", content=_read(path), headers=headers)
+                answer = await self._client.post(address, content=_read(path), headers=headers)
             except httpx.TransportError as error:
                 problem = str(error) or type(error).__name__
             else:
@@ -56,7 +64,7 @@ class Objects:
                     return
                 problem = f"HTTP {answer.status_code}: {answer.text[:300]}"
                 if not answer.is_server_error and answer.status_code != HTTPStatus.TOO_MANY_REQUESTS:
-                    raise UploadRefused(f"Storage refused an artifact of {size} bytes: {problem}")
+                    raise UploadRefused(f"Storage refused an object of {size} bytes: {problem}")
             log.warning("an upload will be repeated", extra={"run_id": run_id, "error": problem})
             await asyncio.sleep(pause)
 

@@ -96,6 +96,7 @@ def _verify(archive: zipfile.ZipFile, keys: dict[str, dict[str, Any]]) -> Verdic
         events = _chain(archive, names, predicate)
         _files(archive, names, subjects, {a["name"]: a for a in predicate["artifacts"]})
         _story(events, archive, predicate)
+        _approved(events[0], predicate["approvals"])
         _outcome(predicate)
         return Verdict(
             run_id=run["id"],
@@ -257,6 +258,15 @@ def _story(events: list[dict[str, Any]], archive: zipfile.ZipFile, predicate: di
                 raise DoesNotHold("story", f"{what} {number} of the statement is not the one that the events tell of")
         if len(told) != len(listed):
             raise DoesNotHold("story", f"the statement names {len(listed)} {what}s, the events {len(told)}")
+
+
+def _approved(first: dict[str, Any], approvals: list[dict[str, Any]]) -> None:
+    """What was approved is this template version with these params."""
+    told = {name: first["data"][name] for name in ("params_digest", "template_digest")}
+    digest = hashlib.sha256(json.dumps(told, separators=(",", ":"), sort_keys=True).encode()).hexdigest()
+    for number, approval in enumerate(approvals, 1):
+        if approval["subject_digest"] != digest:
+            raise DoesNotHold("story", f"approval {number} is of another template version or of other params")
 
 
 def _outcome(predicate: dict[str, Any]) -> None:

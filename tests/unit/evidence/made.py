@@ -72,7 +72,7 @@ def record(*, run_id: str = RUN, output: int = 3, status: str = "succeeded", art
         for name, required, passed in (("answers", True, True), ("is fast", False, False))
     ]  # fmt: skip
     approval = {"step": "gate", "decision": "approved", "by": APPROVER, "by_name": "Ada", "role": "approver",
-                "comment": "seen the plan", "subject_digest": sha256(b"plan"), "at": f"{DAY}T10:00:03.000000Z"}  # fmt: skip
+                "comment": "seen the plan", "subject_digest": sha256(canonical(digests)), "at": f"{DAY}T10:00:03.000000Z"}  # fmt: skip
     events = chained(
         [
             ("run.queued", None, digests),

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from opsroom.domain.evidence.statement import canonical, sha256
 from opsroom.domain.evidence.verify import DoesNotHold, is_signed, verify
-from tests.unit.evidence.made import PARAMS, Bundle, bundle, key, record, trust_root
+from tests.unit.evidence.made import PARAMS, Bundle, bundle, chained, key, record, trust_root
 
 OTHER_RUN = "11111111-2222-4333-8444-555555555555"
 
@@ -251,3 +251,17 @@ def test_the_vector_of_rfc_8032_holds() -> None:
     )
     assert is_signed(public, b"\x72", signature)
     assert not is_signed(public, b"\x73", signature)
+
+
+def test_an_approval_of_something_else_is_refused(tmp_path: Path) -> None:
+    """The events tell of it, and the key's holder signed it: it is still not what ran."""
+    made = record()
+    events = [event.model_dump() for event in made.events]
+    approval = made.approvals[0].model_copy(update={"subject_digest": "0" * 64})
+    story = [
+        (e["type"], e["step"], {**e["data"], "subject_digest": "0" * 64} if e["type"] == "gate.decided" else e["data"])
+        for e in events
+    ]
+    forged = made.model_copy(update={"approvals": (approval,), "events": chained(story)})
+    with pytest.raises(DoesNotHold, match="approval 1 is of another template version or of other params"):
+        verify(*bundle(tmp_path, forged).write(tmp_path))
