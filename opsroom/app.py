@@ -11,7 +11,21 @@ from opsroom.pages.sign_in import SignInState, sign_in
 from opsroom.room import broadcast
 from opsroom.room.server import server
 
-STYLES = ("fonts", "tokens", "base", "controls", "shell", "navigation", "board", "run", "launch", "params", "plan")
+STYLES = (
+    "fonts",
+    "tokens",
+    "base",
+    "controls",
+    "shell",
+    "navigation",
+    "board",
+    "fleet",
+    "peek",
+    "run",
+    "launch",
+    "params",
+    "plan",
+)
 
 app = rx.App(
     stylesheets=[f"room/{name}.css" for name in STYLES],
