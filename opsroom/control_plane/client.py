@@ -20,16 +20,14 @@ from opsroom.control_plane.fleet import Fleet
 from opsroom.control_plane.models import (
     Artifact,
     Board,
-    Card,
     EventPage,
     Member,
     RunDetail,
-    SessionRef,
     SessionSummary,
     Template,
     Worker,
 )
-from opsroom.control_plane.queries import select_members, select_sessions, select_template, select_workers
+from opsroom.control_plane.queries import select_members, select_template, select_workers
 from opsroom.control_plane.realtime import Feed, FeedState
 from opsroom.control_plane.reports import Reports
 from opsroom.control_plane.rest import Rest
@@ -91,15 +89,6 @@ class ControlPlane(Reports):
     async def read_fleet(self) -> Fleet:
         """Workers that were seen within the last minute, what waits, what is stuck, and when was last swept."""
         return Fleet.model_validate(await self._rest.rpc("read_fleet"))
-
-    async def dead_letters(self, session_id: str | None = None, *, limit: int = 50) -> tuple[Card, ...]:
-        """Runs whose last attempt failed or timed out and that nothing retries any more, latest end first."""
-        arguments = {"p_session_id": session_id and as_uuid(session_id, "session"), "p_limit": limit}
-        return tuple(Card.model_validate(row) for row in await self._rest.rpc("list_dead_letters", arguments))
-
-    async def session_names(self) -> tuple[SessionRef, ...]:
-        """The newest 200 sessions, open or archived, in short."""
-        return tuple(SessionRef.model_validate(row) for row in await self._rest.send(select_sessions()))
 
     async def members(self) -> tuple[Member, ...]:
         """The people of this room, by e-mail."""

@@ -13,7 +13,6 @@ COMMANDS = {
     "cancel_run",
     "create_run",
     "create_session",
-    "list_dead_letters",
     "list_runs",
     "list_sessions",
     "list_templates",

@@ -22,7 +22,6 @@ NEEDS: dict[str, tuple[str, dict[str, Any]]] = {
     "read_run": ("viewer", {"p_run_id": ANY}),
     "read_events": ("viewer", {"p_run_id": ANY}),
     "read_fleet": ("viewer", {}),
-    "list_dead_letters": ("viewer", {}),
     "read_workers": ("viewer", {}),
     "read_insights": ("viewer", {"p_from": "2026-01-01"}),
     "search_runs": ("viewer", {}),
