@@ -15,6 +15,8 @@ COMMANDS = {
     "create_session",
     "list_runs",
     "list_sessions",
+    "list_specs",
+    "list_template_versions",
     "list_templates",
     "mark_seen",
     "move_run",
@@ -24,11 +26,14 @@ COMMANDS = {
     "read_fleet",
     "read_insights",
     "read_run",
+    "read_setup",
+    "read_spec",
     "read_workers",
     "refresh_runs",
     "reopen_session",
     "rerun",
     "retry_run",
+    "save_spec",
     "save_template",
     "search_runs",
     "set_lane",
@@ -36,6 +41,7 @@ COMMANDS = {
     "set_session_paused",
     "set_template_enabled",
     "set_worker_draining",
+    "validate_template",
     "whoami",
 }
 WORKER_FUNCTIONS = {
@@ -55,7 +61,7 @@ WORKER_FUNCTIONS = {
     "stop_worker",
     "sweep_runs",
 }
-EVIDENCE = ("run_events", "artifacts", "template_versions", "audit_log", "runs", "run_steps")
+EVIDENCE = ("run_events", "artifacts", "template_versions", "spec_docs", "audit_log", "runs", "run_steps")
 ANY = uuid.UUID(int=1)
 ROLES = ("anon", "authenticated", "service_role")
 IN_SCHEMAS = "from pg_proc p join pg_namespace n on n.oid = p.pronamespace where n.nspname in ('public', 'private')"
