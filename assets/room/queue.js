@@ -8,7 +8,7 @@ import { Menu, icons, item } from "./menu.js";
 const LANES = ["A", "B", "C", "D"];
 const FORGOTTEN_MS = 8000; // a move whose answer was lost is not shown for longer than this, once there is a newer picture
 
-const moves = new Map(); // run id -> { lane, before, run, at }
+const moves = new Map(); // run id -> { lane, before, run, at, asked: how many answers are awaited }
 const watchers = new Set();
 let version = 0;
 let dragged = null; // { run, lane }
@@ -28,7 +28,12 @@ const useMoves = () => useSyncExternalStore(subscribe, () => version, () => 0);
 
 // The server has answered a move, and has sent the picture that follows from it.
 export function settle(id) {
-  if (moves.delete(id)) changed();
+  const move = moves.get(id);
+  if (!move) return;
+  move.asked -= 1; // who moves a run twice in a row is shown the second place until its own answer
+  if (move.asked > 0) return;
+  moves.delete(id);
+  changed();
 }
 
 export function forget() {
@@ -141,7 +146,7 @@ export function Queue({ runs, lane, queued, unshown, allowed, selected, onPlace,
   const list = expected(runs ?? [], lane);
 
   const place = (run, target, before) => {
-    moves.set(run.id, { lane: target, before: before ?? null, run, at: Date.now() });
+    moves.set(run.id, { lane: target, before: before ?? null, run, at: Date.now(), asked: (moves.get(run.id)?.asked ?? 0) + 1 });
     changed();
     onPlace(run.id, target, before ?? "");
   };
