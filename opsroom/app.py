@@ -20,6 +20,8 @@ STYLES = (
     "shell",
     "navigation",
     "board",
+    "fleet",
+    "peek",
     "run",
     "gates",
     "launch",

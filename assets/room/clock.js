@@ -89,11 +89,17 @@ export function Heartbeat({ at, lease }) {
   const label = share > 1 ? `silent ${age(ms)}` : age(ms);
   return h(
     "span",
-    { className: "beat num", "data-state": state, title: `Last heartbeat ${full(at)}; the worker is given ${lease || 30} s` },
+    { className: "beat num", "data-state": state, style: { "--fresh": Math.max(0.25, 1 - share).toFixed(2) }, title: `Last heartbeat ${full(at)}; the worker is given ${lease || 30} s` },
     h("i", { className: "beat-dot", key: at }),
     h("span", { className: "visually-hidden" }, "Heartbeat "),
     label,
   );
+}
+
+// Shows what it holds once `seconds` have passed since `at`.
+export function Later({ at, seconds, children }) {
+  const time = useServerTime();
+  return at && time && time - Date.parse(at) > seconds * 1000 ? children : null;
 }
 
 const FEED = {

@@ -18,7 +18,7 @@ def sessions(
     archived: Annotated[bool, typer.Option("--archived", help="The archived ones instead.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """List open sessions with the counts of their runs.
+    """List open sessions: what is queued and active, gates that wait, failures that you have not looked at.
 
     Example: opsroom sessions --json
     """
@@ -39,13 +39,13 @@ def sessions(
                 "archived" if item.archived_at else "paused" if item.paused_at else "open",
                 str(item.queued),
                 str(item.active),
-                str(item.failed),
-                str(item.succeeded),
+                str(item.waiting),
+                str(item.unseen),
                 output.age(item.last_activity_at or item.created_at),
             )
             for item in found
         )
-        columns = ("ID", "TITLE", "STATE", "QUEUED", "ACTIVE", "FAILED", "SUCCEEDED", "LAST ACTIVITY")
+        columns = ("ID", "TITLE", "STATE", "QUEUED", "ACTIVE", "WAITING", "FAILED", "LAST ACTIVITY")
         output.print_table(columns, rows, empty="No sessions. Make one with `opsroom session create TITLE`.")
 
     failure.run(work(), as_json=json)

@@ -1,172 +1,91 @@
-"""The board: a session's four lanes, each with the run that has it, the runs that wait, and the runs that are over."""
+"""The board: a session's four lanes, each with the runs that have it, those that wait, and those that are over."""
 
 # Reflex gives a Var the attributes of what it stands for at run time only.
 # pyright: reportAttributeAccessIssue=false, reportOperatorIssue=false
 
+from dataclasses import dataclass
 from typing import Any
 
 import reflex as rx
 from reflex_components_core.react_router import link as nav_link
 
-from opsroom.components.basics import skeleton, state_icon
-from opsroom.components.browser import ago, confirm_button, elapsed, heartbeat
-from opsroom.components.views import LaneCard, RunView
+from opsroom.components.basics import skeleton
+from opsroom.components.browser import lane_menu, queue
+from opsroom.components.cards import active_run, cancel_button, finished_run
+from opsroom.components.views import LaneCard
+
+__all__ = ["Actions", "cancel_button", "lane", "lane_skeleton"]
 
 
-def _cancelled(run_id: rx.Var[str], reason: rx.Var[str]) -> list[rx.Var[Any]]:
-    return [run_id, reason]
+@dataclass(frozen=True)
+class Actions:
+    """What can be done with a lane and its runs."""
+
+    cancel: Any
+    force: Any
+    retry: Any
+    place: Any
+    open: Any
+    pause_lane: Any
+    size_lane: Any
 
 
-CancelHandler = rx.EventHandler[_cancelled]
-
-
-def cancel_button(run: rx.Var[RunView], on_cancel: Any, allowed: rx.Var[bool], *, small: bool = True) -> rx.Component:
-    """Cancel a run, after asking. Without the right to, it is there and says why not."""
-    queued = run.status == "queued"
-    return confirm_button(
-        rx.icon("square", size=11, fill="currentColor", aria_hidden=True),
-        rx.fragment() if small else rx.el.span("Cancel"),
-        class_name="btn btn-ghost btn-small btn-icon" if small else "btn",
-        label=f"Cancel {run.title}",
-        title="Cancel this run?",
-        body=rx.cond(
-            queued,
-            f"“{run.title}” has not started. It will be taken off the queue.",
-            f"“{run.title}” is at work. Its processes get the signal to end, and are killed if they do not.",
-        ),
-        confirm_label="Cancel the run",
-        ask_reason=True,
-        danger=True,
-        disabled=~allowed | run.cancelling,
-        hint=rx.cond(
-            run.cancelling, "It is being cancelled.", "Viewers cannot cancel runs. Ask an admin for the role operator."
-        ),
-        on_confirm=lambda reason: on_cancel(run.id, reason),
-    )
-
-
-def steps_bar(run: rx.Var[RunView]) -> rx.Component:
-    """One bar for each step: done, at work, ahead."""
-    return rx.el.div(
-        rx.foreach(run.steps, lambda step: rx.el.i(data_on=step)),
-        class_name="steps-bar",
-        role="img",
-        aria_label=f"Step {run.steps_label}",
-    )
-
-
-@rx.memo
-def active_run(run: rx.Var[RunView], allowed: rx.Var[bool], on_cancel: CancelHandler) -> rx.Component:
-    """The run that has the lane."""
-    tone = rx.cond(run.cancelling, "cancelling", run.status)
-    return rx.el.article(
+def _head(
+    card: rx.Var[LaneCard], letter: str, launch: rx.Component, allowed: rx.Var[bool], act: Actions
+) -> rx.Component:
+    return rx.el.header(
+        rx.el.span(letter, class_name="lane-letter", aria_hidden=True),
         rx.el.div(
-            rx.el.span(state_icon(run.status, 13), run.word, class_name="badge", data_state=tone),
-            rx.cond(run.attempt > 1, rx.el.span(f"attempt {run.attempt}", class_name="tag")),
-            rx.el.span(
-                cancel_button(run, on_cancel, allowed),
-                class_name="above",
-                style={"marginLeft": "auto", "display": "flex"},
-            ),
-            class_name="run-card-top",
-        ),
-        rx.el.h3(nav_link(run.title, to=run.href), class_name="run-title"),
-        rx.el.div(rx.el.span(run.template, class_name="cut"), rx.el.span(run.version), class_name="run-sub"),
-        rx.el.div(
-            elapsed(since=rx.cond(run.started_at, run.started_at, run.claimed_at), class_name="clock"),
-            rx.el.span(run.steps_label, class_name="run-step-count num", title="Step"),
-            class_name="run-card-clock",
-        ),
-        rx.cond(run.steps_label, steps_bar(run)),
-        rx.cond(
-            run.steps_label,
-            rx.el.div(
-                rx.el.span(rx.cond(run.step_title, run.step_title, "Between steps"), class_name="cut"),
-                class_name="step-now",
-            ),
-        ),
-        rx.cond(run.last_line, rx.el.div(run.last_line, class_name="run-line cut", title=run.last_line)),
-        rx.el.div(
-            heartbeat(at=run.heartbeat_at, lease=run.lease_seconds),
-            rx.cond(
-                run.worker,
-                rx.el.span(
-                    rx.icon("server", size=12, aria_hidden=True),
-                    rx.el.span(run.worker, class_name="cut"),
-                    class_name="row faint",
-                    style={"gap": "5px"},
-                    title="Worker",
-                ),
-            ),
-            class_name="run-foot",
-        ),
-        class_name="run-card panel",
-        data_state=tone,
-        data_run=run.id,
-        aria_label=f"{run.title}, {run.word}",
-    )
-
-
-@rx.memo
-def queued_run(run: rx.Var[RunView], allowed: rx.Var[bool], on_cancel: CancelHandler) -> rx.Component:
-    """A run that waits for the lane."""
-    return rx.el.div(
-        nav_link(
-            rx.el.span(run.place, class_name="queue-place"),
-            rx.el.span(run.title, class_name="run-row-title cut"),
-            rx.el.span(),
-            rx.el.span(
-                rx.el.span(run.template, class_name="cut"),
+            rx.el.h2(
+                rx.el.span(f"Lane {letter}: ", class_name="visually-hidden"),
+                card.word,
                 rx.cond(
-                    run.not_before, ago(at=run.not_before, prefix="since "), ago(at=run.queued_at, prefix="waits ")
-                ),
-                rx.cond(
-                    run.priority != 0,
+                    card.paused,
                     rx.el.span(
-                        rx.cond(run.priority > 0, f"+{run.priority}", run.priority),
-                        class_name="tag num",
-                        title=f"Priority {run.priority}",
+                        rx.icon("pause", size=11, aria_hidden=True),
+                        "Paused",
+                        class_name="tag",
+                        data_state="warn",
+                        hidden=card.word == "Paused",
                     ),
                 ),
-                class_name="run-row-meta",
+                class_name="lane-state",
             ),
-            to=run.href,
-            class_name="run-row",
-            style={"paddingRight": "34px"},
+            rx.el.div(card.detail, class_name="lane-sub num"),
+            class_name="grow",
         ),
         rx.el.span(
-            cancel_button(run, on_cancel, allowed), style={"position": "absolute", "right": "4px", "top": "9px"}
+            rx.cond(
+                card.slots.length() <= 6,
+                rx.foreach(card.slots, lambda on: rx.el.i(class_name="slot", data_on=on.to_string())),
+                rx.el.span(f"{card.active.length()}/{card.capacity}", class_name="num faint"),
+            ),
+            class_name="slots",
+            title=f"{card.active.length()} of {card.slots.length()} slots taken",
         ),
-        class_name="queue-row",
-        data_state="queued",
-        data_run=run.id,
-    )
-
-
-@rx.memo
-def finished_run(run: rx.Var[RunView]) -> rx.Component:
-    """A run that is over."""
-    return nav_link(
-        state_icon(run.status),
-        rx.el.span(run.title, class_name="run-row-title cut"),
-        rx.el.span(run.took, class_name="run-row-time num"),
-        rx.el.span(
-            rx.el.span(run.word, class_name="run-row-reason"),
-            rx.cond(run.reason, rx.el.span(run.reason, class_name="cut")),
-            rx.el.span(ago(at=run.finished_at), style={"marginLeft": "auto", "whiteSpace": "nowrap"}),
-            class_name="run-row-meta",
+        launch,
+        lane_menu(
+            lane=letter,
+            paused=card.paused,
+            capacity=card.capacity,
+            allowed=allowed,
+            on_pause=act.pause_lane,
+            on_capacity=act.size_lane,
         ),
-        to=run.href,
-        class_name="run-row",
-        data_state=run.status,
-        data_run=run.id,
+        class_name="lane-head",
     )
 
 
 def lane(
-    card: rx.Var[LaneCard], letter: str, launch_href: rx.Var[str], allowed: rx.Var[bool], on_cancel: Any
+    card: rx.Var[LaneCard],
+    letter: str,
+    *,
+    launch_href: rx.Var[str],
+    allowed: rx.Var[bool],
+    peek: rx.Var[str],
+    act: Actions,
 ) -> rx.Component:
-    """One lane."""
+    """One lane. `peek` is the run that is open beside the board."""
     launch = rx.cond(
         allowed,
         nav_link(
@@ -178,33 +97,22 @@ def lane(
         ),
     )
 
-    def with_cancel(card_of: Any) -> Any:
-        return lambda run: rx.fragment(card_of(run=run, allowed=allowed, on_cancel=on_cancel), key=run.id)
+    def active(run: Any) -> rx.Component:
+        selected = run.id == peek
+        card = active_run(
+            run=run, allowed=allowed, selected=selected, on_cancel=act.cancel, on_force=act.force, on_open=act.open
+        )
+        return rx.fragment(card, key=run.id)
+
+    def finished(run: Any) -> rx.Component:
+        card = finished_run(run=run, allowed=allowed, selected=run.id == peek, on_retry=act.retry, on_open=act.open)
+        return rx.fragment(card, key=run.id)
 
     return rx.el.section(
-        rx.el.header(
-            rx.el.span(letter, class_name="lane-letter", aria_hidden=True),
-            rx.el.div(
-                rx.el.h2(
-                    rx.el.span(f"Lane {letter}: ", class_name="visually-hidden"), card.word, class_name="lane-state"
-                ),
-                rx.el.div(card.detail, class_name="lane-sub num"),
-                class_name="grow",
-            ),
-            rx.el.span(
-                rx.foreach(card.slots, lambda on: rx.el.i(class_name="slot", data_on=on.to_string())),
-                class_name="slots",
-                title=f"{card.active.length()} of {card.slots.length()} slots taken",
-            ),
-            launch,
-            class_name="lane-head",
-        ),
+        _head(card, letter, launch, allowed, act),
         rx.cond(
             card.active.length() > 0,
-            rx.foreach(
-                card.active,
-                lambda run: rx.fragment(active_run(run=run, allowed=allowed, on_cancel=on_cancel), key=run.id),
-            ),
+            rx.foreach(card.active, active),
             rx.el.div(
                 card.idle,
                 rx.cond(
@@ -219,33 +127,28 @@ def lane(
                 class_name="lane-idle",
             ),
         ),
-        rx.cond(
-            card.queue.length() > 0,
-            rx.el.div(
-                rx.el.div(
-                    rx.el.span("Next", class_name="eyebrow"),
-                    rx.el.span(card.queued, class_name="faint num"),
-                    class_name="lane-section",
-                ),
-                rx.foreach(
-                    card.queue,
-                    lambda run: rx.fragment(queued_run(run=run, allowed=allowed, on_cancel=on_cancel), key=run.id),
-                ),
-                rx.cond(
-                    card.unshown > 0,
-                    rx.el.div(f"and {card.unshown} more", class_name="faint", style={"padding": "4px 8px"}),
-                ),
-            ),
+        queue(
+            runs=card.queue,
+            lane=letter,
+            queued=card.queued,
+            unshown=card.unshown,
+            allowed=allowed,
+            selected=peek,
+            on_place=act.place,
+            on_open=act.open,
+            on_cancel=act.cancel,
         ),
         rx.cond(
             card.finished.length() > 0,
             rx.el.div(
                 rx.el.div(rx.el.span("Finished", class_name="eyebrow"), class_name="lane-section"),
-                rx.foreach(card.finished, lambda run: rx.fragment(finished_run(run=run), key=run.id)),
+                rx.foreach(card.finished, finished),
             ),
         ),
         class_name="lane",
         data_busy=card.busy.to_string(),
+        data_paused=card.paused.to_string(),
+        data_many=(card.active.length() > 2).to_string(),
         data_lane=letter,
         aria_label=f"Lane {letter}",
     )

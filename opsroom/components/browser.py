@@ -5,6 +5,8 @@ from typing import Any
 import reflex as rx
 
 CLOCK = "$/public/room/clock.js"
+BOARD = "$/public/room/board.js"
+CARDS = "$/public/room/cards.js"
 
 
 class Elapsed(rx.Component):
@@ -40,6 +42,15 @@ class Heartbeat(rx.Component):
     tag = "Heartbeat"
     at: rx.Var[str]
     lease: rx.Var[int]
+
+
+class Later(rx.Component):
+    """Shows its content once `seconds` have passed since `at`."""
+
+    library = CLOCK
+    tag = "Later"
+    at: rx.Var[str]
+    seconds: rx.Var[int]
 
 
 class FeedPill(rx.Component):
@@ -105,6 +116,90 @@ class ConfirmButton(rx.Component):
     on_confirm: rx.EventHandler[_reason]
 
 
+def _run(run: rx.Var[str]) -> list[rx.Var[Any]]:
+    return [run]
+
+
+def _run_and_reason(run: rx.Var[str], reason: rx.Var[str]) -> list[rx.Var[Any]]:
+    return [run, reason]
+
+
+def _placed(run: rx.Var[str], lane: rx.Var[str], before: rx.Var[str]) -> list[rx.Var[Any]]:
+    return [run, lane, before]
+
+
+def _lane_paused(lane: rx.Var[str], paused: rx.Var[bool]) -> list[rx.Var[Any]]:
+    return [lane, paused]
+
+
+def _lane_sized(lane: rx.Var[str], capacity: rx.Var[int]) -> list[rx.Var[Any]]:
+    return [lane, capacity]
+
+
+RunHandler = rx.EventHandler[_run]
+ReasonHandler = rx.EventHandler[_run_and_reason]
+
+
+class CardLink(rx.Component):
+    """A link to a run's page that opens the run beside the board."""
+
+    library = CARDS
+    tag = "CardLink"
+    run: rx.Var[str]
+    selected: rx.Var[bool]
+    on_open: rx.EventHandler[_run]
+
+
+class SeenMark(rx.Component):
+    """Calls `on_seen` once for a run whose result is `due` to be looked at, when the tab is in front."""
+
+    library = CARDS
+    tag = "SeenMark"
+    run: rx.Var[str]
+    due: rx.Var[bool]
+    on_seen: rx.EventHandler[_run]
+
+
+class Queue(rx.Component):
+    """The runs that wait in a lane; `on_place` gets the run, the lane, and the run it goes before or an empty text."""
+
+    library = "$/public/room/queue.js"
+    tag = "Queue"
+    runs: rx.Var[list[Any]]
+    lane: rx.Var[str]
+    queued: rx.Var[int]
+    unshown: rx.Var[int]
+    allowed: rx.Var[bool]
+    selected: rx.Var[str]
+    on_place: rx.EventHandler[_placed]
+    on_open: rx.EventHandler[_run]
+    on_cancel: rx.EventHandler[_run_and_reason]
+
+
+class LaneMenu(rx.Component):
+    """A lane's settings: how many runs at once, and whether its queue is held back."""
+
+    library = BOARD
+    tag = "LaneMenu"
+    lane: rx.Var[str]
+    paused: rx.Var[bool]
+    capacity: rx.Var[int]
+    allowed: rx.Var[bool]
+    on_pause: rx.EventHandler[_lane_paused]
+    on_capacity: rx.EventHandler[_lane_sized]
+
+
+class BoardKeys(rx.Component):
+    """The board's keys and their sheet; keeps the open run `peek` in the address."""
+
+    library = BOARD
+    tag = "BoardKeys"
+    peek: rx.Var[str]
+    as_of: rx.Var[str]
+    on_open: rx.EventHandler[_run]
+    on_close: rx.EventHandler[rx.event.no_args_event_spec]
+
+
 class LogView(rx.NoSSRComponent):
     """A run's log, streamed from `src`. `live` says that more may come."""
 
@@ -120,6 +215,12 @@ ago = Ago.create
 moment = Moment.create
 heartbeat = Heartbeat.create
 feed_pill = FeedPill.create
+later = Later.create
+card_link = CardLink.create
+seen_mark = SeenMark.create
+queue = Queue.create
+lane_menu = LaneMenu.create
+board_keys = BoardKeys.create
 modal = Modal.create
 confirm_button = ConfirmButton.create
 log_view = LogView.create

@@ -3,7 +3,8 @@
 # Reflex gives a Var the attributes of what it stands for at run time only.
 # pyright: reportAttributeAccessIssue=false, reportOperatorIssue=false
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import reflex as rx
@@ -18,9 +19,13 @@ from opsroom.components.views import SessionItem
 def session_row(item: rx.Var[SessionItem], selected: rx.Var[bool]) -> rx.Component:
     """One session."""
     return nav_link(
-        state_icon(item.state, 14),
-        rx.el.span(item.title, class_name="session-title cut"),
+        rx.cond(item.state == "waiting", rx.icon("stamp", size=14, aria_hidden=True), state_icon(item.state, 14)),
+        rx.el.span(item.title, class_name="session-title cut", title=item.title),
         rx.el.span(
+            rx.cond(
+                item.waiting > 0,
+                rx.el.span(item.waiting, class_name="tag num", data_state="waiting", title="Waiting for an approval"),
+            ),
             rx.cond(
                 item.active > 0, rx.el.span(item.active, class_name="tag num", data_state="running", title="Running")
             ),
@@ -28,11 +33,14 @@ def session_row(item: rx.Var[SessionItem], selected: rx.Var[bool]) -> rx.Compone
                 item.queued > 0, rx.el.span(item.queued, class_name="tag num", data_state="queued", title="Queued")
             ),
             rx.cond(
-                item.failed > 0, rx.el.span(item.failed, class_name="tag num", data_state="failed", title="Failed")
+                item.unseen > 0,
+                rx.el.span(item.unseen, class_name="tag num", data_state="failed", title="Failures not looked at"),
             ),
             class_name="session-counts",
         ),
-        rx.el.span(ago(at=item.last_activity_at), class_name="session-meta"),
+        rx.el.span(
+            ago(at=item.last_activity_at), rx.cond(item.paused, rx.el.span("paused")), class_name="session-meta"
+        ),
         to=item.href,
         class_name="session",
         data_state=item.state,
@@ -129,6 +137,65 @@ def create_dialog(opened: rx.Var[bool], error: rx.Var[str], on_close: Any, on_su
     )
 
 
+@dataclass(frozen=True)
+class SidebarVars:
+    """What the list of sessions draws. `none`: there is no open session at all."""
+
+    listed: rx.Var[bool]
+    none: rx.Var[bool]
+    groups: Mapping[str, rx.Var[Sequence[SessionItem]]]
+    show_archived: rx.Var[bool]
+    archived: rx.Var[Sequence[SessionItem]]
+    selected: rx.Var[str]
+    query: rx.Var[str]
+
+
+def sidebar(
+    shown: SidebarVars, allowed: rx.Var[bool], on_create: Any, on_search: Any, on_archived: Any
+) -> rx.Component:
+    """The list of sessions. On a small screen it lies over the board, and has done its work once something in it was
+    chosen.
+    """
+    put_away = rx.call_script("document.getElementById('sidebar').hidePopover()")
+
+    def hint(text: str) -> rx.Component:
+        return rx.el.p(text, class_name="faint", style={"padding": "0 8px"})
+
+    def group(title: str, items: rx.Var[Sequence[SessionItem]]) -> rx.Component:
+        return session_group(title, items, shown.selected, shown.query)
+
+    archived = rx.cond(shown.archived.length() > 0, group("Archived", shown.archived), hint("Nothing is archived."))
+    return rx.el.aside(
+        sidebar_head([on_create, put_away], on_search, allowed),
+        rx.el.nav(
+            rx.cond(
+                shown.listed,
+                rx.fragment(
+                    rx.cond(shown.none & ~shown.show_archived, hint("No session yet.")),
+                    *(group(title, items) for title, items in shown.groups.items()),
+                    rx.cond(shown.show_archived, archived),
+                    rx.cond(shown.query, rx.el.p("No session matches.", class_name="faint no-match", role="status")),
+                ),
+                session_skeletons(),
+            ),
+            class_name="sidebar-scroll",
+            aria_label="Sessions",
+            on_click=put_away,
+        ),
+        rx.el.button(
+            rx.icon("archive", size=14, aria_hidden=True),
+            rx.cond(shown.show_archived, "Hide archived", "Show archived"),
+            type="button",
+            class_name="btn btn-ghost btn-small",
+            aria_pressed=shown.show_archived.to_string(),
+            on_click=on_archived,
+        ),
+        id="sidebar",
+        class_name="sidebar",
+        custom_attrs={"popover": "auto"},
+    )
+
+
 def sidebar_head(on_create: Any, on_search: Any, allowed: rx.Var[bool]) -> rx.Component:
     """The list's title, the way to a new session, and the search."""
     return rx.fragment(
@@ -140,6 +207,7 @@ def sidebar_head(on_create: Any, on_search: Any, allowed: rx.Var[bool]) -> rx.Co
                 type="button",
                 class_name="btn btn-small",
                 on_click=on_create,
+                data_key="new-session",
                 disabled=~allowed,
                 title=rx.cond(allowed, "New session", "Viewers cannot create sessions."),
             ),

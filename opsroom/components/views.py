@@ -33,7 +33,10 @@ class RunView:
     message: str = ""
     live: bool = False
     cancelling: bool = False
-    place: int = 0
+    cancel_requested_at: str = ""
+    seen: bool = False
+    unseen: bool = False
+    may_retry: bool = False
     priority: int = 0
     attempt: int = 1
     queued_at: str = ""
@@ -52,6 +55,38 @@ class RunView:
 
 
 @dataclass(frozen=True)
+class QueueCard:
+    """A run that waits. Its place is where it stands in the list, so that a move redraws one card and not all."""
+
+    id: str = ""
+    title: str = ""
+    template: str = ""
+    priority: int = 0
+    attempt: int = 1
+    queued_at: str = ""
+    not_before: str = ""
+
+
+@dataclass(frozen=True)
+class DoneCard:
+    """A run that is over. `unseen`: a failure that nothing replaced and this person has not looked at."""
+
+    id: str = ""
+    title: str = ""
+    status: str = "succeeded"
+    word: str = ""
+    reason: str = ""
+    took: str = ""
+    attempt: int = 1
+    finished_at: str = ""
+    seen: bool = False
+    unseen: bool = False
+    dead: bool = False
+    retried: bool = False
+    may_retry: bool = False
+
+
+@dataclass(frozen=True)
 class LaneCard:
     """One lane of the board."""
 
@@ -59,10 +94,12 @@ class LaneCard:
     word: str = "Idle"
     detail: str = ""
     busy: bool = False
+    paused: bool = False
+    capacity: int = 1
     slots: list[bool] = field(default_factory=list)
     active: list[RunView] = field(default_factory=list)
-    queue: list[RunView] = field(default_factory=list)
-    finished: list[RunView] = field(default_factory=list)
+    queue: list[QueueCard] = field(default_factory=list)
+    finished: list[DoneCard] = field(default_factory=list)
     idle: str = "Nothing runs here."
     queued: int = 0
     unshown: int = 0
@@ -76,6 +113,7 @@ class BoardHead:
     title: str = ""
     intent: str = ""
     archived: bool = False
+    paused_at: str = ""
     created_at: str = ""
     active: int = 0
     queued: int = 0
@@ -83,17 +121,36 @@ class BoardHead:
 
 @dataclass(frozen=True)
 class SessionItem:
-    """One line of the session list."""
+    """One line of the session list. `waiting` gates and `unseen` failures are what needs this person."""
 
     id: str = ""
     href: str = ""
     title: str = ""
     search: str = ""
     state: str = "pending"
+    paused: bool = False
     active: int = 0
     queued: int = 0
-    failed: int = 0
+    waiting: int = 0
+    unseen: int = 0
     last_activity_at: str = ""
+
+
+@dataclass(frozen=True)
+class FleetView:
+    """Workers and queues at a glance. The states are of the design system; `alarm` is empty when all is well."""
+
+    workers: str = ""
+    workers_state: str = "pending"
+    workers_hint: str = ""
+    queued: int = 0
+    oldest_at: str = ""
+    queue_state: str = "pending"
+    active: int = 0
+    stuck: int = 0
+    swept_at: str = ""
+    alarm: str = ""
+    alarm_hint: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,10 @@ Queries read; commands change, are idempotent, and raise an `OpsRoomError` when 
 """
 
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import httpx
-from pydantic import JsonValue
 
 from opsroom.control_plane.auth import Credentials
 from opsroom.control_plane.bundles import Bundles
@@ -19,29 +18,26 @@ from opsroom.control_plane.config import Connection
 from opsroom.control_plane.errors import ArtifactDamaged
 from opsroom.control_plane.fleet import Fleet
 from opsroom.control_plane.gates import Gates
+from opsroom.control_plane.library import Library
 from opsroom.control_plane.models import (
     Artifact,
     Board,
-    Card,
     EventPage,
     Member,
     RunDetail,
-    SessionRef,
     SessionSummary,
-    Template,
     Worker,
 )
-from opsroom.control_plane.queries import select_members, select_sessions, select_template, select_workers
+from opsroom.control_plane.queries import select_members, select_workers
 from opsroom.control_plane.realtime import Feed, FeedState
 from opsroom.control_plane.reports import Reports
 from opsroom.control_plane.rest import Rest
-from opsroom.domain.errors import InvalidArgument, TemplateNotFound
-from opsroom.domain.lifecycle import Role
+from opsroom.domain.errors import InvalidArgument
 
 ARTIFACT_BUCKET = "artifacts"
 
 
-class ControlPlane(Reports, Gates, Bundles):
+class ControlPlane(Reports, Library, Gates, Bundles):
     """The control plane as one person. Cheap to make: connections are `http`'s, shared by the whole process."""
 
     def __init__(self, connection: Connection, credentials: Credentials, http: httpx.AsyncClient) -> None:
@@ -75,17 +71,6 @@ class ControlPlane(Reports, Gates, Bundles):
         arguments = {"p_run_id": as_uuid(run_id, "run"), "p_after": after, "p_limit": limit}
         return EventPage.model_validate(await self._rest.rpc("read_events", arguments))
 
-    async def templates(self) -> tuple[Template, ...]:
-        """All templates at their newest version, by title."""
-        return tuple(Template.model_validate(row) for row in await self._rest.rpc("list_templates"))
-
-    async def template(self, slug: str, version: int | None = None) -> Template:
-        """One template at its newest version, or at another. Raises TemplateNotFound."""
-        rows = await self._rest.send(select_template(slug, version))
-        if not rows:
-            raise TemplateNotFound(f"There is no template {slug!r}.", hint="`opsroom templates` lists them.")
-        return Template.model_validate(rows[0])
-
     async def workers(self) -> tuple[Worker, ...]:
         """Workers that have not stopped, most recently seen first."""
         return tuple(Worker.model_validate(row) for row in await self._rest.send(select_workers()))
@@ -93,15 +78,6 @@ class ControlPlane(Reports, Gates, Bundles):
     async def read_fleet(self) -> Fleet:
         """Workers that were seen within the last minute, what waits, what is stuck, and when was last swept."""
         return Fleet.model_validate(await self._rest.rpc("read_fleet"))
-
-    async def dead_letters(self, session_id: str | None = None, *, limit: int = 50) -> tuple[Card, ...]:
-        """Runs whose last attempt failed or timed out and that nothing retries any more, latest end first."""
-        arguments = {"p_session_id": session_id and as_uuid(session_id, "session"), "p_limit": limit}
-        return tuple(Card.model_validate(row) for row in await self._rest.rpc("list_dead_letters", arguments))
-
-    async def session_names(self) -> tuple[SessionRef, ...]:
-        """The newest 200 sessions, open or archived, in short."""
-        return tuple(SessionRef.model_validate(row) for row in await self._rest.send(select_sessions()))
 
     async def members(self) -> tuple[Member, ...]:
         """The people of this room, by e-mail."""
@@ -124,25 +100,6 @@ class ControlPlane(Reports, Gates, Bundles):
     ) -> Feed:
         """Doorbells of `topics` (see `realtime.Feed`); `on_state` is told whenever its liveness changes."""
         return Feed(self.connection, self.credentials, topics, poll_seconds=poll_seconds, on_state=on_state)
-
-    # --- templates and people ---
-
-    async def save_template(self, spec: Mapping[str, JsonValue]) -> Template:
-        """Save a template as a new version, if it differs from the newest. Raises InvalidTemplate; needs the role
-        admin.
-        """
-        row = await self._rest.rpc("save_template", {"p_spec": dict(spec)})
-        return await self.template(str(row["slug"]))
-
-    async def set_template_enabled(self, slug: str, enabled: bool) -> None:
-        """Let people start runs of a template, or not; needs the role admin. Raises TemplateNotFound."""
-        await self._rest.rpc("set_template_enabled", {"p_slug": slug, "p_enabled": enabled})
-
-    async def set_member(self, email: str, role: Role | None) -> Member:
-        """Let a person in with a role, or with None take all away; needs admin. Raises MemberNotFound without an
-        account.
-        """
-        return Member.model_validate(await self._rest.rpc("set_member", {"p_email": email, "p_role": role}))
 
 
 async def _checked(chunks: AsyncIterator[bytes], artifact: Artifact) -> AsyncIterator[bytes]:

@@ -4,7 +4,7 @@
 
 import datetime as dt
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from pydantic import JsonValue
 
@@ -95,6 +95,27 @@ class Commands:
         """
         arguments = {"p_run_id": as_uuid(run_id, "run"), "p_lane": lane, "p_priority": priority}
         return Run.model_validate(await self._rest.rpc("move_run", arguments))
+
+    async def place_run(self, run_id: str, lane: Lane, *, before: str | None = None) -> Run:
+        """Place a queued run in a lane of its session: before another queued run of that lane, or at its end. Raises
+        IllegalTransition once either is not queued there any more.
+        """
+        arguments = {
+            "p_run_id": as_uuid(run_id, "run"),
+            "p_lane": lane,
+            "p_before": before and as_uuid(before, "run"),
+        }
+        return Run.model_validate(await self._rest.rpc("place_run", arguments))
+
+    async def mark_seen(self, run_ids: Iterable[str] = (), *, session_id: str | None = None) -> int:
+        """Note that the signed-in person has looked at the results of finished runs, or of all failures of a session.
+        Gives how many were new to them.
+        """
+        arguments = {
+            "p_run_ids": [as_uuid(run_id, "run") for run_id in run_ids],
+            "p_session_id": session_id and as_uuid(session_id, "session"),
+        }
+        return int(await self._rest.rpc("mark_seen", arguments))
 
     async def retry_run(self, run_id: str, *, resume: bool = False) -> Run:
         """The next attempt of a finished run; the same one when asked again. Raises RunNotFinished.

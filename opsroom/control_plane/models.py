@@ -40,13 +40,16 @@ class Session(Row):
 
 
 class SessionSummary(Session):
-    """A session with the counts of its runs by what they need."""
+    """A session with what it needs: `waiting` gates for a person, `failed` runs that no later attempt replaced and of
+    them `unseen` by the caller (both of its latest 100 failures). `last_status`: how the run that ended last did.
+    """
 
     queued: int = 0
     active: int = 0
+    waiting: int = 0
     failed: int = 0
-    succeeded: int = 0
-    cancelled: int = 0
+    unseen: int = 0
+    last_status: RunStatus | None = None
     last_activity_at: dt.datetime | None = None
 
 
@@ -93,11 +96,14 @@ class Run(Row):
 
 
 class Card(Run):
-    """A run with what the board shows of it. `dead_letter`: its retries are used up and it has not succeeded."""
+    """A run with what the board shows of it. `dead_letter`: its retries are used up and it has not succeeded. `seen`:
+    the caller has looked at its result.
+    """
 
     created_by_name: str | None = None
     retried_by: str | None = None
     dead_letter: bool = False
+    seen: bool = False
     place_at: dt.datetime | None = None
     concurrency_key: str | None = None
     steps_total: int = 0

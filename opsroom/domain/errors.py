@@ -67,6 +67,10 @@ class MemberNotFound(OpsRoomError):
     sqlstate, code, status = "ORN05", "member_not_found", 404
 
 
+class SpecNotFound(OpsRoomError):
+    sqlstate, code, status = "ORN06", "spec_not_found", 404
+
+
 class InvalidParams(OpsRoomError):
     sqlstate, code, status = "ORV01", "invalid_params", 422
 
@@ -113,6 +117,14 @@ class EvidenceImmutable(OpsRoomError):
 
 class WorkerProtocol(OpsRoomError):
     sqlstate, code, status = "ORC09", "worker_protocol", 409
+
+
+class VersionConflict(OpsRoomError):
+    sqlstate, code, status = "ORC10", "version_conflict", 409
+
+
+class LastAdmin(OpsRoomError):
+    sqlstate, code, status = "ORC11", "last_admin", 409
 
 
 class ClaimLost(OpsRoomError):

@@ -1,4 +1,4 @@
-"""The runboard, `/` and `/sessions/<id>`: the sessions, and the four lanes of the selected one, live."""
+"""The runboard, `/` and `/sessions/<id>`: the sessions, the lanes of the selected one, a run beside them, live."""
 
 # Reflex gives a Var the attributes of what it stands for at run time only.
 # pyright: reportAttributeAccessIssue=false, reportOperatorIssue=false
@@ -11,17 +11,22 @@ from typing import Any
 
 import reflex as rx
 
-from opsroom.components.basics import blank, notice, problem
-from opsroom.components.board import lane
-from opsroom.components.board_head import board_head, board_loading
-from opsroom.components.sessions import create_dialog, session_group, session_skeletons, sidebar_head
+from opsroom.components.basics import blank, problem
+from opsroom.components.board import Actions, lane
+from opsroom.components.board_head import SessionActions, board_head, board_loading, board_notices
+from opsroom.components.browser import board_keys
+from opsroom.components.fleet import fleet_strip
+from opsroom.components.peek import PeekActions, PeekVars, peek
+from opsroom.components.sessions import SidebarVars, create_dialog, sidebar
 from opsroom.components.shell import page, user_menu
 from opsroom.components.views import BoardHead, Freshness, LaneCard, SessionItem
-from opsroom.control_plane.client import ControlPlane
 from opsroom.control_plane.errors import ControlPlaneUnreachable
 from opsroom.domain.errors import NotAuthenticated, OpsRoomError
 from opsroom.room import broadcast
+from opsroom.room.board_commands import BoardCommands
+from opsroom.room.fleet import FleetState, fleet_subject
 from opsroom.room.live import Live, Picture, Subject, watch
+from opsroom.room.peek import PeekState
 from opsroom.room.present import board_values, grouped, iso, pick
 from opsroom.room.sign_ins import SignIn
 from opsroom.room.viewer import LOAD_AGAIN_SECONDS, Viewer, arrive, refusal, signed_in, to_sign_in
@@ -29,16 +34,15 @@ from opsroom.room.viewer import LOAD_AGAIN_SECONDS, Viewer, arrive, refusal, sig
 LANES = ("A", "B", "C", "D")
 
 
-class BoardState(rx.State):
+class BoardState(BoardCommands, rx.State):
     """What the runboard shows. `phase`: loading, ready, empty (no session yet) or problem."""
 
     phase: rx.Field[str] = rx.field("loading")
     problem_title: rx.Field[str] = rx.field("")
     problem_text: rx.Field[str] = rx.field("")
-    selected: rx.Field[str] = rx.field("")
     needs_you: rx.Field[list[SessionItem]] = rx.field(default_factory=list)
     working: rx.Field[list[SessionItem]] = rx.field(default_factory=list)
-    quiet: rx.Field[list[SessionItem]] = rx.field(default_factory=list)
+    done: rx.Field[list[SessionItem]] = rx.field(default_factory=list)
     listed: rx.Field[bool] = rx.field(False)
     list_freshness: rx.Field[Freshness] = rx.field(default_factory=Freshness)
     query: rx.Field[str] = rx.field("")
@@ -67,7 +71,7 @@ class BoardState(rx.State):
             if wanted != self.selected or not wanted:
                 self.phase, self.selected = "loading" if wanted else "empty", wanted
             yield
-            live: list[Live] = [sessions]
+            live: list[Live] = [sessions, await watch(tab, sign_in, fleet_subject())]
             if wanted:
                 board = await watch(tab, sign_in, _board(wanted))
                 live.append(board)
@@ -76,6 +80,8 @@ class BoardState(rx.State):
                 yield
             for view in live:
                 await view.show(tab)
+            opened = self.router.url.query_parameters.get("run", "")
+            yield PeekState.open(opened) if opened else PeekState.close()
         except NotAuthenticated:
             yield to_sign_in(self)
         except OpsRoomError as error:
@@ -93,7 +99,7 @@ class BoardState(rx.State):
         path = self.router.url.path.strip("/").split("/")
         if len(path) == 2 and path[0] == "sessions":
             return path[1]
-        return pick({"needs_you": self.needs_you, "working": self.working, "quiet": self.quiet})
+        return pick({"needs_you": self.needs_you, "working": self.working, "done": self.done})
 
     def _take(self, values: dict[str, Any]) -> None:
         for name, value in values.items():
@@ -112,7 +118,7 @@ class BoardState(rx.State):
             self.show_archived = not self.show_archived
             if self.show_archived:
                 groups = grouped(await control_plane.list_sessions(archived=True))
-                self.archived = [*groups["needs_you"], *groups["working"], *groups["quiet"]]
+                self.archived = [item for group in groups.values() for item in group]
         except OpsRoomError as error:
             return refusal(error)
 
@@ -145,31 +151,10 @@ class BoardState(rx.State):
         self.creating = False
         return rx.redirect(f"/sessions/{session.id}")
 
-    @rx.event
-    async def archive(self, _reason: str) -> Any:
-        """Close the selected session for new runs."""
-        return await self._command(lambda room, session: room.archive_session(session), "Session archived")
-
-    @rx.event
-    async def reopen(self) -> Any:
-        """Open the selected session again."""
-        return await self._command(lambda room, session: room.reopen_session(session), "Session reopened")
-
-    async def _command(self, send: Any, done: str) -> Any:
-        try:
-            control_plane: ControlPlane = signed_in(self).control_plane
-            await send(control_plane, self.selected)
-            return rx.toast.success(done)
-        except OpsRoomError as error:
-            return refusal(error)
-
-    @rx.event
-    async def cancel(self, run_id: str, reason: str) -> Any:
-        """Ask for a run's end."""
-        try:
-            await signed_in(self).control_plane.cancel_run(run_id, reason.strip() or None)
-        except OpsRoomError as error:
-            return refusal(error)
+    @classmethod
+    def subject(cls, session_id: str) -> Subject:
+        """The board of a session."""
+        return _board(session_id)
 
 
 def _sessions() -> Subject:
@@ -190,71 +175,78 @@ def _board(session_id: str) -> Subject:
 
 
 def _sidebar() -> rx.Component:
-    # On a small screen the list lies over the board, and has done its work once something in it was chosen.
-    put_away = rx.call_script("document.getElementById('sidebar').hidePopover()")
-    return rx.el.aside(
-        sidebar_head([BoardState.open_create, put_away], BoardState.search, Viewer.may_operate),
-        rx.el.nav(
-            rx.cond(
-                BoardState.listed,
-                rx.fragment(
-                    rx.cond(
-                        (BoardState.phase == "empty") & ~BoardState.show_archived,
-                        rx.el.p("No session yet.", class_name="faint", style={"padding": "0 8px"}),
-                    ),
-                    session_group("Needs you", BoardState.needs_you, BoardState.selected, BoardState.query),
-                    session_group("Working", BoardState.working, BoardState.selected, BoardState.query),
-                    session_group("Quiet", BoardState.quiet, BoardState.selected, BoardState.query),
-                    rx.cond(
-                        BoardState.show_archived,
-                        rx.cond(
-                            BoardState.archived.length() > 0,
-                            session_group("Archived", BoardState.archived, BoardState.selected, BoardState.query),
-                            rx.el.p("Nothing is archived.", class_name="faint", style={"padding": "0 8px"}),
-                        ),
-                    ),
-                ),
-                session_skeletons(),
-            ),
-            class_name="sidebar-scroll",
-            aria_label="Sessions",
-            on_click=put_away,
-        ),
-        rx.el.button(
-            rx.icon("archive", size=14, aria_hidden=True),
-            rx.cond(BoardState.show_archived, "Hide archived", "Show archived"),
-            type="button",
-            class_name="btn btn-ghost btn-small",
-            aria_pressed=BoardState.show_archived.to_string(),
-            on_click=BoardState.toggle_archived,
-        ),
-        id="sidebar",
-        class_name="sidebar",
-        custom_attrs={"popover": "auto"},
+    shown = SidebarVars(
+        listed=BoardState.listed,
+        none=BoardState.phase == "empty",
+        groups={"Needs you": BoardState.needs_you, "Working": BoardState.working, "Done": BoardState.done},
+        show_archived=BoardState.show_archived,
+        archived=BoardState.archived,
+        selected=BoardState.selected,
+        query=BoardState.query,
     )
+    return sidebar(shown, Viewer.may_operate, BoardState.open_create, BoardState.search, BoardState.toggle_archived)
 
 
 def _ready() -> rx.Component:
     cards = (BoardState.lane_a, BoardState.lane_b, BoardState.lane_c, BoardState.lane_d)
-    allowed = Viewer.may_operate & ~BoardState.head.archived
-    launch = rx.Var.create(f"/sessions/{BoardState.head.id}/launch")
+    head, may = BoardState.head, Viewer.may_operate
+    launch = rx.Var.create(f"/sessions/{head.id}/launch")
+    on_session = SessionActions(
+        archive=BoardState.archive,
+        reopen=BoardState.reopen,
+        pause=BoardState.pause,
+        resume=BoardState.resume,
+        see_all=BoardState.see_all,
+    )
+    on_runs = Actions(
+        cancel=BoardState.cancel,
+        force=BoardState.force,
+        retry=BoardState.retry,
+        place=BoardState.place,
+        open=PeekState.open,
+        pause_lane=BoardState.pause_lane,
+        size_lane=BoardState.size_lane,
+    )
     return rx.fragment(
-        board_head(BoardState.head, launch, Viewer.may_operate, BoardState.archive, BoardState.reopen),
-        rx.cond(
-            ~Viewer.may_operate,
-            rx.el.div(
-                notice("info", "You look on as a viewer.", "Launching and cancelling need the role operator."),
-                style={"marginBottom": "12px"},
-            ),
-        ),
+        board_head(head, launch, may, on_session),
+        board_notices(head, BoardState.needs_you, may, on_session),
         rx.el.div(
             *(
-                lane(card, letter, launch, allowed, BoardState.cancel)
+                lane(
+                    card,
+                    letter,
+                    launch_href=launch,
+                    allowed=may & ~head.archived,
+                    peek=PeekState.opened,
+                    act=on_runs,
+                )
                 for letter, card in zip(LANES, cards, strict=True)
             ),
             class_name="lanes",
         ),
     )
+
+
+def _peek() -> rx.Component:
+    shown = PeekVars(
+        phase=PeekState.phase,
+        problem=(PeekState.problem_title, PeekState.problem_text),
+        run=PeekState.run,
+        steps=PeekState.steps,
+        steps_note=PeekState.steps_note,
+        artifacts=PeekState.artifacts,
+        shown_artifact=PeekState.shown_artifact,
+        artifact_html=PeekState.artifact_html,
+    )
+    act = PeekActions(
+        close=PeekState.close,
+        cancel=BoardState.cancel,
+        force=BoardState.force,
+        retry=BoardState.retry,
+        see=BoardState.see,
+        show_artifact=PeekState.show_artifact,
+    )
+    return peek(shown, Viewer.may_operate, act)
 
 
 def _empty() -> rx.Component:
@@ -284,6 +276,16 @@ def board() -> rx.Component:
         rx.el.div(
             _sidebar(),
             rx.el.main(
+                rx.el.div(
+                    fleet_strip(FleetState.fleet),
+                    board_keys(
+                        peek=PeekState.opened,
+                        as_of=BoardState.freshness.as_of,
+                        on_open=PeekState.open,
+                        on_close=PeekState.close,
+                    ),
+                    class_name="fleet-row",
+                ),
                 rx.match(
                     BoardState.phase,
                     ("ready", _ready()),
@@ -294,8 +296,10 @@ def board() -> rx.Component:
                 class_name="main",
                 id="main",
             ),
+            _peek(),
             create_dialog(BoardState.creating, BoardState.create_error, BoardState.close_create, BoardState.create),
             class_name="body",
+            data_peek=(PeekState.phase != "closed").to_string(),
         ),
         active="board",
         account=user_menu(Viewer.name, Viewer.initials, Viewer.email, Viewer.role),

@@ -49,12 +49,16 @@ class Subject:
     state: type[rx.State]
     freshness: str = "freshness"
 
+    def room(self, sign_in: SignIn) -> str:
+        """The tabs that show this to `sign_in`: one topic may be shown in several ways."""
+        return f"{sign_in.key}:{self.topic}:{self.state.get_full_name()}.{self.freshness}"
+
 
 class Live:
     """One subject for one sign-in. Runs from its first tab until a moment after its last one left."""
 
     def __init__(self, sign_in: SignIn, subject: Subject) -> None:
-        self.room = f"{sign_in.key}:{subject.topic}"
+        self.room = subject.room(sign_in)
         self._sign_in = sign_in
         self._subject = subject
         self._values: dict[str, Any] = {}
@@ -65,6 +69,7 @@ class Live:
         self._problem: OpsRoomError | None = None
         self._sending = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._begun_after: list[asyncio.Future[None]] = []
 
     def start(self, ended: Callable[[], None]) -> None:
         """Begin to read; `ended` is called when it will not any more."""
@@ -89,6 +94,14 @@ class Live:
             raise self._problem
         return {**self._values, self._subject.freshness: self._freshness()}
 
+    async def renewed(self) -> None:
+        """Wait for a read that begins after this call to be sent, or to fail; a while at most."""
+        if self._feed is None:
+            return
+        self._begun_after.append(later := asyncio.get_running_loop().create_future())
+        self._feed.ask(self._subject.topic)
+        await asyncio.wait([later], timeout=FIRST_READ_SECONDS)
+
     async def show(self, target: str) -> None:
         """Send the whole picture to one tab: after joining, in the order of all that is sent."""
         if self._values:
@@ -106,6 +119,7 @@ class Live:
                 async for ring in feed:
                     if not sign_ins().is_open(self._sign_in):
                         raise NotAuthenticated("Signed out.")
+                    waiting, self._begun_after = self._begun_after, []
                     try:
                         picture = await self._subject.read(self._sign_in)
                     except NotAuthenticated:
@@ -118,6 +132,8 @@ class Live:
                             break  # it does not exist, or may not be seen: reading again would not help
                     else:
                         await self._publish(picture)
+                    finally:
+                        _answer(waiting)
                     if broadcast.is_empty(self.room):
                         ended()  # before anything is awaited: a tab that joins from now on starts a new reader
                         break
@@ -157,13 +173,19 @@ class Live:
         task.add_done_callback(self._tasks.discard)
 
 
+def _answer(waiting: list[asyncio.Future[None]]) -> None:
+    for later in waiting:
+        if not later.done():
+            later.set_result(None)
+
+
 _live: dict[str, Live] = {}
 _rooms_of_tab: dict[str, set[str]] = {}
 
 
 async def watch(tab: str, sign_in: SignIn, subject: Subject) -> Live:
     """Show a subject live in a tab: join its room, and start its reader if this is the first tab."""
-    room = f"{sign_in.key}:{subject.topic}"
+    room = subject.room(sign_in)
     await broadcast.join(tab, room)
     _rooms_of_tab.setdefault(tab, set()).add(room)
     live = _live.get(room)
@@ -171,6 +193,20 @@ async def watch(tab: str, sign_in: SignIn, subject: Subject) -> Live:
         live = _live[room] = Live(sign_in, subject)
         live.start(lambda: _ended(room, live))
     return live
+
+
+async def unwatch(tab: str, sign_in: SignIn, subject: Subject) -> None:
+    """Stop showing one subject in a tab that stays where it is."""
+    room = subject.room(sign_in)
+    _rooms_of_tab.get(tab, set()).discard(room)
+    await broadcast.leave(tab, room)
+
+
+async def renewed(sign_in: SignIn, subject: Subject) -> None:
+    """Wait until what was committed before this call is on its way to the subject's tabs."""
+    live = _live.get(subject.room(sign_in))
+    if live is not None:
+        await live.renewed()
 
 
 async def leave(tab: str) -> None:

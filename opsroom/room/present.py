@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from opsroom.components.views import BoardHead, LaneCard, RunView, SessionItem, TemplateView
+from opsroom.components.views import BoardHead, DoneCard, LaneCard, QueueCard, RunView, SessionItem, TemplateView
 from opsroom.control_plane.models import Board, Card, LaneView, SessionSummary, Template
 from opsroom.domain.lifecycle import Lane, Reason, RunStatus
 
@@ -54,8 +54,8 @@ def span(start: dt.datetime | None, end: dt.datetime | None) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} m"
 
 
-def run_view(card: Card, place: int = 0) -> RunView:
-    """A run as its card shows it; `place` is its place in the queue, from 1."""
+def run_view(card: Card) -> RunView:
+    """A run as its card and its page show it."""
     total, done = card.steps_total, min(card.steps_done, card.steps_total)
     under_way = card.is_live and card.status != "queued"
     return RunView(
@@ -71,7 +71,10 @@ def run_view(card: Card, place: int = 0) -> RunView:
         message=card.message or "",
         live=card.is_live,
         cancelling=card.cancel_requested_at is not None and card.is_live,
-        place=place,
+        cancel_requested_at=iso(card.cancel_requested_at),
+        seen=card.seen,
+        unseen=is_unseen(card),
+        may_retry=may_retry(card),
         priority=card.priority,
         attempt=card.attempt,
         queued_at=iso(card.queued_at),
@@ -90,6 +93,48 @@ def run_view(card: Card, place: int = 0) -> RunView:
     )
 
 
+def may_retry(card: Card) -> bool:
+    """Whether the run ended without success, and no later attempt has taken its place."""
+    return not card.is_live and card.status != "succeeded" and card.retried_by is None
+
+
+def is_unseen(card: Card) -> bool:
+    """Whether the run is a failure that needs this person to look at it."""
+    return card.status in ("failed", "timed_out") and card.retried_by is None and not card.seen
+
+
+def queue_card(card: Card) -> QueueCard:
+    """A run that waits."""
+    return QueueCard(
+        id=card.id,
+        title=card.title,
+        template=card.template_slug,
+        priority=card.priority,
+        attempt=card.attempt,
+        queued_at=iso(card.queued_at),
+        not_before=iso(card.not_before),
+    )
+
+
+def done_card(card: Card) -> DoneCard:
+    """A run that is over."""
+    return DoneCard(
+        id=card.id,
+        title=card.title,
+        status=card.status,
+        word=STATUS_WORDS[card.status],
+        reason=REASON_WORDS.get(card.reason, "") if card.reason else "",
+        took=span(card.started_at or card.claimed_at or card.queued_at, card.finished_at),
+        attempt=card.attempt,
+        finished_at=iso(card.finished_at),
+        seen=card.seen,
+        unseen=is_unseen(card),
+        dead=card.dead_letter,
+        retried=card.retried_by is not None,
+        may_retry=may_retry(card),
+    )
+
+
 def lane_card(lane: LaneView) -> LaneCard:
     """A lane with its runs."""
     waiting = lane.queued
@@ -98,10 +143,12 @@ def lane_card(lane: LaneView) -> LaneCard:
         word=_lane_word(lane),
         detail=f"{waiting} queued" if waiting else "Nothing queued",
         busy=bool(lane.active),
+        paused=lane.paused_at is not None,
+        capacity=lane.capacity,
         slots=[i < len(lane.active) for i in range(max(lane.capacity, len(lane.active)))],
         active=[run_view(card) for card in lane.active],
-        queue=[run_view(card, place) for place, card in enumerate(lane.queue, 1)],
-        finished=[run_view(card) for card in lane.finished],
+        queue=[queue_card(card) for card in lane.queue],
+        finished=[done_card(card) for card in lane.finished],
         idle=_idle(lane),
         queued=waiting,
         unshown=max(0, waiting - len(lane.queue)),
@@ -111,6 +158,8 @@ def lane_card(lane: LaneView) -> LaneCard:
 def _idle(lane: LaneView) -> str:
     if not lane.queued:
         return "Nothing runs here."
+    if lane.paused_at:
+        return "Held back until the lane is resumed."
     now = dt.datetime.now(dt.UTC)
     due = lane.queued > len(lane.queue) or any(not card.not_before or card.not_before <= now for card in lane.queue)
     return "Waiting for a worker." if due else "Waiting for its time."
@@ -121,6 +170,8 @@ def _lane_word(lane: LaneView) -> str:
         return f"{len(lane.active)} running"
     if lane.active:
         return "Cancelling" if lane.active[0].cancel_requested_at else STATUS_WORDS[lane.active[0].status]
+    if lane.paused_at:
+        return "Paused"
     return "Waiting" if lane.queued else "Idle"
 
 
@@ -132,6 +183,7 @@ def board_values(board: Board) -> dict[str, BoardHead | LaneCard]:
         title=board.session.title,
         intent=board.session.intent,
         archived=board.session.archived_at is not None,
+        paused_at=iso(board.session.paused_at),
         created_at=iso(board.session.created_at),
         active=sum(len(lane.active) for lane in board.lanes),
         queued=sum(lane.queued for lane in board.lanes),
@@ -140,34 +192,44 @@ def board_values(board: Board) -> dict[str, BoardHead | LaneCard]:
 
 
 def session_item(session: SessionSummary) -> SessionItem:
-    """A session with the counts of its runs."""
-    state = "failed" if session.failed else "running" if session.active else "queued" if session.queued else "succeeded"
+    """A session with what it needs; its state is the most urgent of what is in it."""
+    ended = session.last_status or "pending"
     return SessionItem(
         id=session.id,
         href=f"/sessions/{session.id}",
         title=session.title,
         search=f"{session.title} {session.intent}".lower(),
-        state="pending" if state == "succeeded" and not session.succeeded else state,
+        state="waiting"
+        if session.waiting
+        else "failed"
+        if session.unseen
+        else "running"
+        if session.active
+        else "queued"
+        if session.queued
+        else ended,
+        paused=session.paused_at is not None,
         active=session.active,
         queued=session.queued,
-        failed=session.failed,
+        waiting=session.waiting,
+        unseen=session.unseen,
         last_activity_at=iso(session.last_activity_at or session.created_at),
     )
 
 
 def grouped(sessions: Iterable[SessionSummary]) -> dict[str, list[SessionItem]]:
-    """The session list: what needs a person first, then what works, then the rest; the latest first in each."""
+    """The session list: what needs this person first, then what works, then the rest; the latest first in each."""
     items = sorted(map(session_item, sessions), key=lambda item: item.last_activity_at, reverse=True)
-    return {
-        "needs_you": [item for item in items if item.state == "failed"],
-        "working": [item for item in items if item.state in ("running", "queued")],
-        "quiet": [item for item in items if item.state in ("succeeded", "pending")],
-    }
+    groups: dict[str, list[SessionItem]] = {"needs_you": [], "working": [], "done": []}
+    for item in items:
+        needed, works = item.waiting or item.unseen, item.active or item.queued
+        groups["needs_you" if needed else "working" if works else "done"].append(item)
+    return groups
 
 
 def pick(groups: dict[str, list[SessionItem]]) -> str:
     """The session a person wants to see who named none: one that works, else one that needs them, else the latest."""
-    order: Sequence[str] = ("working", "needs_you", "quiet")
+    order: Sequence[str] = ("working", "needs_you", "done")
     return next((groups[name][0].id for name in order if groups[name]), "")
 
 

@@ -1,4 +1,4 @@
--- Commands and reads of operations: taking a worker out of service, and the runs that all their retries did not save.
+-- Taking a worker out of service and back; an index for finding the runs that all their retries did not save.
 
 create index runs_given_up on public.runs (finished_at desc, id) where status in ('failed', 'timed_out') and attempt > 1;
 
@@ -30,24 +30,5 @@ begin
 end;
 $$;
 
--- Runs whose last attempt failed and that nothing retries any more, latest end first, of one session or of all.
-create function public.list_dead_letters(p_session_id uuid default null, p_limit integer default 50)
-returns json
-language plpgsql stable security definer
-set search_path = ''
-as $$
-declare
-  v_member public.members := private.require_role('viewer');
-begin
-  return coalesce((
-    select json_agg(private.run_json(r) order by r.finished_at desc, r.id) from (
-      select * from public.runs as r
-      where r.status in ('failed', 'timed_out') and r.attempt > 1 and (p_session_id is null or r.session_id = p_session_id)
-        and not exists (select from public.runs as s where s.retry_of = r.id)
-      order by r.finished_at desc, r.id limit least(greatest(coalesce(p_limit, 50), 1), 1000)) as r), '[]');
-end;
-$$;
-
-revoke all on function public.set_worker_draining(uuid, boolean), public.list_dead_letters(uuid, integer)
-  from public, anon, authenticated, service_role;
-grant execute on function public.set_worker_draining(uuid, boolean), public.list_dead_letters(uuid, integer) to authenticated;
+revoke all on function public.set_worker_draining(uuid, boolean) from public, anon, authenticated, service_role;
+grant execute on function public.set_worker_draining(uuid, boolean) to authenticated;

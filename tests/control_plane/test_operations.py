@@ -90,7 +90,13 @@ async def test_the_fleet_shows_workers_queues_and_the_sweep(
     await operator.cancel_run(run.id)
 
 
-async def test_a_run_that_was_never_retried_is_no_dead_letter(operator: ControlPlane, session: Session) -> None:
-    run = await operator.create_run(session.id, "http-healthcheck", URL)
-    await operator.cancel_run(run.id)
-    assert await operator.dead_letters(session.id) == ()
+async def test_a_run_is_placed_and_its_end_is_seen(operator: ControlPlane, session: Session) -> None:
+    first, second = [await operator.create_run(session.id, "http-healthcheck", URL, lane="B") for _ in range(2)]
+    await operator.place_run(second.id, "B", before=first.id)
+    assert [run.id for run in (await operator.read_board(session.id)).lane("B").queue] == [second.id, first.id]
+    await operator.place_run(second.id, "B")
+    assert [run.id for run in (await operator.read_board(session.id)).lane("B").queue] == [first.id, second.id]
+    await operator.cancel_run(first.id)
+    assert await operator.mark_seen([first.id, second.id]) == 1
+    assert (await operator.read_run(first.id)).run.seen
+    assert await operator.mark_seen(session_id=session.id) == 0

@@ -51,6 +51,15 @@ def test_every_table_and_every_public_function_is_listed() -> None:
     assert {name for name in functions if f"`{name}" not in DATABASE} == set()
 
 
+def test_a_release_defines_each_function_once() -> None:
+    """A release's migrations are those of one day. Two definitions in one release: the later one hides the other."""
+    seen: dict[tuple[str, str], str] = {}
+    for path in sorted((ROOT / "supabase/migrations").glob("*.sql")):
+        for name in re.findall(r"^create (?:or replace )?function (\S+?)\(", path.read_text(), re.MULTILINE):
+            first = seen.setdefault((path.name[:8], name), path.name)
+            assert first == path.name, f"{name} is defined in {first} and in {path.name}"
+
+
 def test_functions_are_listed_with_those_who_may_call_them() -> None:
     grants = re.findall(r"grant execute on function([^;]+?)\bto ([\w, ]+);", migrations())
     rows = re.findall(r"^\| ((?:`\w+(?:\(\))?`(?:, )?)+) \| ([\w, ]+) \|", DATABASE, re.MULTILINE)
@@ -62,7 +71,7 @@ def test_functions_are_listed_with_those_who_may_call_them() -> None:
 
 def test_every_type_of_event_is_listed() -> None:
     sql = migrations()
-    quoted = re.findall(r"(audit\(\s*)?'((?:run|step|artifact)\.\w+|late_evidence)'", sql)
+    quoted = re.findall(r"(audit\(\s*|action = )?'((?:run|step|artifact)\.\w+|late_evidence)'", sql)
     written = {name for audited, name in quoted if not audited}
     assert {"run.claimed", "artifact.added", "late_evidence"} <= written
     worker = re.search(r"not in \(('step\.started'[^)]+)\)", sql)

@@ -258,7 +258,7 @@ def test_an_approval_of_something_else_is_refused(tmp_path: Path) -> None:
     made = record()
     events = [event.model_dump() for event in made.events]
     approval = made.approvals[0].model_copy(update={"subject_digest": "0" * 64})
-    story = [
+    story: list[tuple[str, str | None, Any]] = [
         (e["type"], e["step"], {**e["data"], "subject_digest": "0" * 64} if e["type"] == "gate.decided" else e["data"])
         for e in events
     ]

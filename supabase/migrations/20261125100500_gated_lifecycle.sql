@@ -1,3 +1,6 @@
+-- The lifecycle with approvals in it: a run that waits for one is queued and not claimed, and time at gates is not run time.
+-- Lock order as before: lane, run, steps, events.
+
 create or replace function private.insert_run(p_run public.runs)
 returns public.runs
 language plpgsql
