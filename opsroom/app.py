@@ -7,6 +7,7 @@ from opsroom.pages.board import BoardState, board
 from opsroom.pages.launch import LaunchState, launch
 from opsroom.pages.not_found import not_found
 from opsroom.pages.run import RunState, run
+from opsroom.pages.runs import RunsState, runs
 from opsroom.pages.sign_in import SignInState, sign_in
 from opsroom.room import broadcast
 from opsroom.room.server import server
@@ -25,6 +26,7 @@ STYLES = (
     "launch",
     "params",
     "plan",
+    "runs",
 )
 
 app = rx.App(
@@ -41,6 +43,7 @@ broadcast.bind(app)
 app.add_page(board, route="/", title="Board · Ops Control Room", on_load=BoardState.load)
 app.add_page(board, route="/sessions/[session]", title="Board · Ops Control Room", on_load=BoardState.load)
 app.add_page(launch, route="/sessions/[session]/launch", title="Launch · Ops Control Room", on_load=LaunchState.load)
+app.add_page(runs, route="/runs", title="Runs · Ops Control Room", on_load=RunsState.load)
 app.add_page(run, route="/runs/[run]", title="Run · Ops Control Room", on_load=RunState.load)
 app.add_page(sign_in, route="/sign-in", title="Sign in · Ops Control Room", on_load=SignInState.load)
 app.add_page(not_found, route="404", title="Not found · Ops Control Room")

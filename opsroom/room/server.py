@@ -18,11 +18,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from opsroom.control_plane.errors import ControlPlaneUnreachable, NotConfigured
 from opsroom.control_plane.models import Artifact
 from opsroom.domain.errors import NotAMember, NotAuthenticated, OpsRoomError
+from opsroom.room.export import export
 from opsroom.room.live import signed_out
 from opsroom.room.log_stream import log_stream
 from opsroom.room.sign_ins import COOKIE, MAX_AGE_SECONDS, SignIn, require, sign_ins
 
-PAGE: Final = re.compile(r"^/($|sessions/|runs/)")
+PAGE: Final = re.compile(r"^/($|sessions/|runs$|runs/|workers$|insights$)")
 INLINE_TYPES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 """What a browser may show inside the page: pictures that cannot hold a script."""
 
@@ -196,6 +197,7 @@ def server() -> Starlette:
         routes=[
             Route("/auth/sign-in", sign_in, methods=["POST"]),
             Route("/auth/sign-out", sign_out, methods=["POST"]),
+            Route("/api/runs/export.{kind:str}", export),
             Route("/api/runs/{run_id}/log", log),
             Route("/api/runs/{run_id}/artifacts/{artifact_id}", artifact),
         ],
