@@ -2,6 +2,7 @@
 
 import reflex as rx
 
+from opsroom.components.browser import command_bar
 from opsroom.components.shell import starting
 from opsroom.pages.board import BoardState, board
 from opsroom.pages.launch import LaunchState, launch
@@ -19,6 +20,7 @@ STYLES = (
     "controls",
     "shell",
     "navigation",
+    "command",
     "board",
     "fleet",
     "peek",
@@ -33,7 +35,7 @@ app = rx.App(
     stylesheets=[f"room/{name}.css" for name in STYLES],
     html_lang="en",
     head_components=[rx.el.link(rel="icon", href="/room/mark.svg", type="image/svg+xml")],
-    app_wraps={},
+    app_wraps={(5, "beside the pages"): lambda _: rx.fragment(command_bar())},
     hydrate_fallback=starting,
     toaster=rx.toast.provider(position="bottom-right", visible_toasts=4, offset="16px", rich_colors=False),
     api_transformer=server(),

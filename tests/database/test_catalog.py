@@ -35,6 +35,7 @@ COMMANDS = {
     "retry_run",
     "save_spec",
     "save_template",
+    "search_room",
     "search_runs",
     "set_lane",
     "set_member",
