@@ -173,7 +173,7 @@ function Bar({ onClose }) {
 export function CommandButton() {
   const mac = typeof navigator !== "undefined" && /mac/i.test(navigator.platform ?? "");
   return h("button", { type: "button", className: "command-open", "aria-haspopup": "dialog", "aria-keyshortcuts": "Control+K Meta+K", title: "Command bar", onClick: () => window.dispatchEvent(new Event("opsroom:command")) },
-    icon("search", 14), h("span", { className: "command-open-word" }, "Go to or launch…"), h("kbd", { className: "kbd", "aria-hidden": true }, mac ? "⌘ K" : "Ctrl K"));
+    icon("search", 14), h("span", { className: "command-open-word" }, "Search or command…"), h("kbd", { className: "kbd", "aria-hidden": true }, mac ? "⌘ K" : "Ctrl K"));
 }
 
 export function CommandBar() {
@@ -207,7 +207,11 @@ export function CommandBar() {
     }
   }, [open]);
   const close = () => setOpen(false);
+  const cancel = (event) => {
+    event.preventDefault();
+    close();
+  };
   // The browser tells of a close later, when the bar may have been opened anew already.
   const closed = () => (own.current ? (own.current = false) : close());
-  return h("dialog", { ref: dialog, className: "modal command-dialog", "aria-label": "Command bar", onClose: closed, onMouseDown: (event) => event.target === dialog.current && close() }, open ? h(Bar, { onClose: close }) : null);
+  return h("dialog", { ref: dialog, className: "modal command-dialog", "aria-label": "Command bar", onClose: closed, onCancel: cancel, onMouseDown: (event) => event.target === dialog.current && close() }, open ? h(Bar, { onClose: close }) : null);
 }

@@ -70,7 +70,7 @@ class ControlPlane(Reports, Library):
         arguments = {"p_run_id": as_uuid(run_id, "run"), "p_after": after, "p_limit": limit}
         return EventPage.model_validate(await self._rest.rpc("read_events", arguments))
 
-    async def search(self, text: str, *, limit: int = 8) -> Found:
+    async def search_room(self, text: str, *, limit: int = 8) -> Found:
         """Sessions and runs whose title has all words of `text`, or whose id begins with it; the latest without one."""
         return Found.model_validate(await self._rest.rpc("search_room", {"p_text": text, "p_limit": limit}))
 

@@ -37,7 +37,7 @@ async def offer(sign_in: SignIn, query: Mapping[str, str]) -> dict[str, Any]:
     selected = _RUN.match(path)
     templates, found, run = await asyncio.gather(
         room.templates(),
-        _nothing() if given else room.search(" ".join(words), limit=LIMIT),
+        _nothing() if given else room.search_room(" ".join(words), limit=LIMIT),
         _run(room, selected[1] if selected else query.get("run", "")),
     )
     launches = _named(words, templates) if text else []
@@ -240,8 +240,8 @@ async def _session(room: ControlPlane, path: str, last: str, run: RunDetail | No
     here = _SESSION.match(path)
     for wanted in (here[1] if here else "", run.run.session_id if run else "", last):
         if re.fullmatch(r"[0-9a-fA-F-]{36}", wanted):
-            known = (await room.search(wanted, limit=1)).sessions
+            known = (await room.search_room(wanted, limit=1)).sessions
             if known and not known[0].archived_at:
                 return known[0]
-    newest = found.sessions or (await room.search("", limit=LIMIT)).sessions
+    newest = found.sessions or (await room.search_room("", limit=LIMIT)).sessions
     return next((item for item in newest if not item.archived_at), None)

@@ -3,7 +3,7 @@
 import httpx
 from playwright.async_api import Browser, Locator, Page, expect
 
-from opsroom.control_plane.queries import RunFilter
+from opsroom.control_plane.search import RunFilter
 from opsroom.local.services import Service
 from tests.support.room import Room, visitor
 from tests.ui.conftest import operator_room
@@ -12,7 +12,7 @@ from tests.ui.test_board import create_session
 
 async def summon(page: Page) -> Locator:
     """Open the bar; the answer is its line."""
-    await expect(page.get_by_role("button", name="Go to or launch")).to_be_visible()
+    await expect(page.get_by_role("button", name="Search or command")).to_be_visible()
     await page.keyboard.press("Control+k")
     line = page.get_by_role("combobox", name="Command")
     await expect(line).to_be_focused()
@@ -154,7 +154,7 @@ async def test_a_viewer_goes_anywhere_and_does_nothing(
 
 
 async def test_the_endpoint_takes_nothing_from_elsewhere(page: Page, room: Room) -> None:
-    cookies = {cookie["name"]: cookie["value"] for cookie in await page.context.cookies()}
+    cookies = {cookie.get("name", ""): cookie.get("value", "") for cookie in await page.context.cookies()}
     async with httpx.AsyncClient(base_url=room.url) as stranger:
         assert (await stranger.get("/api/command?q=x")).status_code == 401
         own = {"origin": room.url}
