@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from opsroom.control_plane.commands import Commands, as_uuid
-from opsroom.control_plane.models import Card, Row, Run
+from opsroom.control_plane.models import Card, Row, Run, SessionRef
+from opsroom.control_plane.queries import select_sessions
 from opsroom.domain.errors import InvalidArgument, OpsRoomError
 from opsroom.domain.lifecycle import Lane, RunStatus
 
@@ -105,6 +106,10 @@ class Search(Commands):
             "p_limit": min(wanted.limit, PAGE_LIMIT),
         }
         return RunPage.model_validate(await self._rest.rpc("search_runs", arguments))
+
+    async def session_names(self) -> tuple[SessionRef, ...]:
+        """The newest 200 sessions, open or archived, in short."""
+        return tuple(SessionRef.model_validate(row) for row in await self._rest.send(select_sessions()))
 
     async def each_page(self, wanted: RunFilter) -> AsyncIterator[RunPage]:
         """Page after page until there is no more run, or `wanted.limit` runs were given."""
