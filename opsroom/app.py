@@ -2,12 +2,14 @@
 
 import reflex as rx
 
+from opsroom.components.browser import command_bar
 from opsroom.components.shell import starting
 from opsroom.pages.approvals import ApprovalsState, approvals
 from opsroom.pages.board import BoardState, board
 from opsroom.pages.launch import LaunchState, launch
 from opsroom.pages.not_found import not_found
 from opsroom.pages.run import RunState, run
+from opsroom.pages.runs import RunsState, runs
 from opsroom.pages.sign_in import SignInState, sign_in
 from opsroom.room import broadcast
 from opsroom.room.server import server
@@ -19,6 +21,7 @@ STYLES = (
     "controls",
     "shell",
     "navigation",
+    "command",
     "board",
     "fleet",
     "peek",
@@ -27,13 +30,14 @@ STYLES = (
     "launch",
     "params",
     "plan",
+    "runs",
 )
 
 app = rx.App(
     stylesheets=[f"room/{name}.css" for name in STYLES],
     html_lang="en",
     head_components=[rx.el.link(rel="icon", href="/room/mark.svg", type="image/svg+xml")],
-    app_wraps={},
+    app_wraps={(5, "beside the pages"): lambda _: rx.fragment(command_bar())},
     hydrate_fallback=starting,
     toaster=rx.toast.provider(position="bottom-right", visible_toasts=4, offset="16px", rich_colors=False),
     api_transformer=server(),
@@ -43,6 +47,7 @@ broadcast.bind(app)
 app.add_page(board, route="/", title="Board · Ops Control Room", on_load=BoardState.load)
 app.add_page(board, route="/sessions/[session]", title="Board · Ops Control Room", on_load=BoardState.load)
 app.add_page(launch, route="/sessions/[session]/launch", title="Launch · Ops Control Room", on_load=LaunchState.load)
+app.add_page(runs, route="/runs", title="Runs · Ops Control Room", on_load=RunsState.load)
 app.add_page(run, route="/runs/[run]", title="Run · Ops Control Room", on_load=RunState.load)
 app.add_page(approvals, route="/approvals", title="Approvals · Ops Control Room", on_load=ApprovalsState.load)
 app.add_page(sign_in, route="/sign-in", title="Sign in · Ops Control Room", on_load=SignInState.load)

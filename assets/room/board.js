@@ -93,6 +93,8 @@ export function BoardKeys({ peek, asOf, onOpen, onClose }) {
     const url = new URL(window.location.href);
     if (peek) url.searchParams.set("run", peek);
     else if (from && url.searchParams.get("run") === from) url.searchParams.delete("run");
+    const card = peek && document.querySelector(`.lanes [data-run="${CSS.escape(peek)}"]`);
+    if (card) requestAnimationFrame(() => card.scrollIntoView({ block: "nearest" })); // the lanes make room for the panel first
     if (url.href !== window.location.href) window.history.replaceState(window.history.state, "", url);
   }, [peek]);
 
@@ -129,7 +131,7 @@ export function BoardKeys({ peek, asOf, onOpen, onClose }) {
         event.preventDefault();
         const open = state.current.peek;
         state.current.onClose();
-        document.querySelector(`.lanes [data-run="${open}"] .card-open`)?.focus();
+        document.querySelector(`.lanes [data-run="${CSS.escape(open)}"] .card-open`)?.focus();
         return;
       }
       const handler = handlers[event.key];

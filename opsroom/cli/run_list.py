@@ -52,9 +52,8 @@ def runs(
     async def work() -> None:
         from opsroom.cli import output
         from opsroom.cli.room import find_person, find_session, open_room
-        from opsroom.cli.timing import parse_past
         from opsroom.control_plane.models import Card
-        from opsroom.control_plane.search import RunFilter
+        from opsroom.control_plane.search import RunFilter, past_moment
 
         found: list[Card] = []
         more: str | None = None
@@ -66,8 +65,8 @@ def runs(
                 lane=cast(Any, lane.upper() if lane else None),
                 person=await find_person(room, person) if person else None,
                 text=text,
-                since=parse_past(since) if since else None,
-                until=parse_past(until) if until else None,
+                since=past_moment(since) if since else None,
+                until=past_moment(until) if until else None,
                 dead_letters=dead_letters,
                 before=before,
                 limit=limit,

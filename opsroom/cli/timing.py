@@ -22,18 +22,6 @@ def parse_moment(text: str) -> dt.datetime:
         ) from None
 
 
-def parse_past(text: str) -> dt.datetime:
-    """`2h` or `7d` ago, or an ISO 8601 moment; without an offset it is this machine's local time."""
-    if ago := re.fullmatch(r"(\d{1,6})([smhd])", text):
-        return dt.datetime.now(dt.UTC) - dt.timedelta(seconds=int(ago[1]) * _UNITS[ago[2]])
-    try:
-        return dt.datetime.fromisoformat(text).astimezone()
-    except (ValueError, OverflowError):
-        raise InvalidArgument(
-            f"{text!r} is no moment.", hint="Write 2026-11-24T18:00:00+01:00, or a time ago: 30m, 2h, 7d."
-        ) from None
-
-
 def duration(start: dt.datetime | None, end: dt.datetime | None) -> str:
     """From start to end, or to now; a dash when it has not started."""
     if start is None:

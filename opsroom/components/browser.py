@@ -74,6 +74,20 @@ class Modal(rx.Component):
     on_close: rx.EventHandler[rx.event.no_args_event_spec]
 
 
+class CommandBar(rx.Component):
+    """The command bar, closed until its button or Ctrl-K or ⌘-K opens it. Stands beside the pages, once."""
+
+    library = "$/public/room/command.js"
+    tag = "CommandBar"
+
+
+class CommandButton(rx.Component):
+    """The button that opens the command bar."""
+
+    library = "$/public/room/command.js"
+    tag = "CommandButton"
+
+
 def _texts(texts: rx.Var[str]) -> list[rx.Var[Any]]:
     return [texts]
 
@@ -224,4 +238,6 @@ board_keys = BoardKeys.create
 modal = Modal.create
 confirm_button = ConfirmButton.create
 log_view = LogView.create
+command_bar = CommandBar.create
+command_button = CommandButton.create
 params_form = ParamsForm.create

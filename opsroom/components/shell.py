@@ -8,7 +8,7 @@ from reflex_components_core.core.banner import has_connection_errors
 from reflex_components_core.react_router import link as nav_link
 
 from opsroom.components.basics import post_form
-from opsroom.components.browser import feed_pill
+from opsroom.components.browser import command_button, feed_pill
 from opsroom.components.navigation import navigation
 from opsroom.components.views import Freshness
 
@@ -108,6 +108,7 @@ def page(
             ),
             navigation(active),
             rx.el.div(
+                command_button(),
                 indicator(freshness) if freshness is not None else rx.fragment(),
                 theme_toggle(),
                 account,

@@ -23,6 +23,7 @@ from opsroom.control_plane.models import (
     Artifact,
     Board,
     EventPage,
+    Found,
     Member,
     RunDetail,
     SessionSummary,
@@ -70,6 +71,10 @@ class ControlPlane(Reports, Library, Gates, Bundles):
         """Events numbered above `after`, oldest first, at most `limit`. Raises RunNotFound."""
         arguments = {"p_run_id": as_uuid(run_id, "run"), "p_after": after, "p_limit": limit}
         return EventPage.model_validate(await self._rest.rpc("read_events", arguments))
+
+    async def search_room(self, text: str, *, limit: int = 8) -> Found:
+        """Sessions and runs whose title has all words of `text`, or whose id begins with it; the latest without one."""
+        return Found.model_validate(await self._rest.rpc("search_room", {"p_text": text, "p_limit": limit}))
 
     async def workers(self) -> tuple[Worker, ...]:
         """Workers that have not stopped, most recently seen first."""

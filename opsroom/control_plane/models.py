@@ -194,6 +194,20 @@ class RunDetail(Row):
     read_at: dt.datetime | None = None
 
 
+class FoundRun(Row):
+    """A run that a search found, with the title of its session."""
+
+    run: Card
+    session_title: str
+
+
+class Found(Row):
+    """What a search found, the latest first."""
+
+    sessions: tuple[SessionRef, ...] = ()
+    runs: tuple[FoundRun, ...] = ()
+
+
 class RunEvent(Row):
     """One fact of a run, for showing. For checking the hash chain use `opsroom.domain.events.Event`, which keeps the
     exact text.

@@ -33,7 +33,9 @@ Cause = Literal["changed", "resync", "tick"]
 Liveness = Literal["live", "catching_up", "polling", "stale"]
 
 FIRST_BACKOFF_SECONDS: Final = 0.5
-LAST_BACKOFF_SECONDS: Final = 8.0
+LAST_BACKOFF_SECONDS: Final = 2.5
+"""Short, so that a feed is live again within 3 s of Realtime's return, however long that was gone."""
+
 COALESCE_SECONDS: Final = 0.1
 """The shortest time between two rings of one topic: a burst of changes costs one read per this time."""
 
@@ -105,6 +107,7 @@ class Feed:
         self._failing: set[str] = set()
         self._rung = asyncio.Event()
         self._topics_changed = asyncio.Event()
+        self._back = asyncio.Event()
         self._socket: TopicSocket | None = None
         self._reason: str | None = None
         self._ended: OpsRoomError | None = None
@@ -208,6 +211,8 @@ class Feed:
         if ring is None or ring.topic not in self._topics:
             return
         self._read_at = _now()
+        if ring.topic in self._failing:
+            self._back.set()  # what answers reads again is likely to take connections again
         self._failing.discard(ring.topic)
         if ring.topic not in self._pending:
             self._unread.discard(ring.topic)
@@ -256,7 +261,9 @@ class Feed:
             backoff = FIRST_BACKOFF_SECONDS if self._socket else min(backoff * 2, LAST_BACKOFF_SECONDS)
             self._socket = None
             self._update_state()
-            await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311 - spreads reconnects, hides nothing
+            self._back.clear()
+            with contextlib.suppress(TimeoutError):  # the jitter spreads reconnects, and hides nothing
+                await asyncio.wait_for(self._back.wait(), backoff * random.uniform(0.5, 1.0))  # noqa: S311
 
     async def _stay_connected(self, socket: TopicSocket) -> None:
         while True:

@@ -2,12 +2,14 @@
 
 import asyncio
 import datetime as dt
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from opsroom.control_plane.commands import Commands, as_uuid
-from opsroom.control_plane.models import Card, Row, Run
+from opsroom.control_plane.models import Card, Row, Run, SessionRef
+from opsroom.control_plane.queries import select_sessions
 from opsroom.domain.errors import InvalidArgument, OpsRoomError
 from opsroom.domain.lifecycle import Lane, RunStatus
 
@@ -22,6 +24,8 @@ AT_ONCE_LIMIT: Final = 100
 
 _TOGETHER: Final = 8
 """Calls of a bulk command that are under way at the same time."""
+
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,10 @@ class Search(Commands):
         }
         return RunPage.model_validate(await self._rest.rpc("search_runs", arguments))
 
+    async def session_names(self) -> tuple[SessionRef, ...]:
+        """The newest 200 sessions, open or archived, in short."""
+        return tuple(SessionRef.model_validate(row) for row in await self._rest.send(select_sessions()))
+
     async def each_page(self, wanted: RunFilter) -> AsyncIterator[RunPage]:
         """Page after page until there is no more run, or `wanted.limit` runs were given."""
         left, before = wanted.limit, wanted.before
@@ -149,6 +157,18 @@ async def _each(run_ids: Sequence[str], command: Callable[[str], Awaitable[Run]]
 def cursor_of(run: Run) -> str:
     """The cursor of a run: what is before and after it."""
     return f"{run.queued_at.isoformat()},{run.id}"
+
+
+def past_moment(text: str) -> dt.datetime:
+    """`2h` or `7d` ago, or an ISO 8601 moment; without an offset it is this machine's local time."""
+    if ago := re.fullmatch(r"(\d{1,6})([smhd])", text):
+        return dt.datetime.now(dt.UTC) - dt.timedelta(seconds=int(ago[1]) * _UNITS[ago[2]])
+    try:
+        return dt.datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError):
+        raise InvalidArgument(
+            f"{text!r} is no moment.", hint="Write 2026-11-24T18:00:00+01:00, or a time ago: 30m, 2h, 7d."
+        ) from None
 
 
 def _digits(prefix: str) -> str:

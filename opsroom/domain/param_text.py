@@ -3,9 +3,12 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final, cast
 
 from opsroom.domain.errors import InvalidArgument
+
+MAX_DEPTH: Final = 64
+"""How deep params may be nested; whatever walks them may recurse."""
 
 
 def read_text(text: str, schema: Mapping[str, Any]) -> Any:  # noqa: PLR0911 - one return per type
@@ -24,7 +27,7 @@ def read_text(text: str, schema: Mapping[str, Any]) -> Any:  # noqa: PLR0911 - o
         if not types and text in schema.get("enum", [schema.get("const")]):
             return text
         try:
-            return json.loads(text, parse_constant=refuse_constant)
+            return read_json(text)
         except ValueError:
             return text
     return text
@@ -42,6 +45,26 @@ def read_texts(name: str, texts: Sequence[str], schema: Mapping[str, Any]) -> An
             f"{name}=… is given {len(texts)} times.", hint="Only a param that is an array may be given more than once."
         )
     return read_text(texts[0], schema)
+
+
+def read_json(text: str) -> Any:
+    """The JSON that `text` is. Raises ValueError for what is none, and for what is nested deeper than `MAX_DEPTH`."""
+    try:
+        value = json.loads(text, parse_constant=refuse_constant)
+    except RecursionError:
+        raise ValueError("is nested too deep") from None
+    level: list[Any] = [value]
+    for _ in range(MAX_DEPTH):
+        inside: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                inside.extend(cast(dict[str, Any], item).values())
+            elif isinstance(item, list):
+                inside.extend(cast(list[Any], item))
+        if not inside:
+            return value
+        level = inside
+    raise ValueError("is nested too deep")
 
 
 def types_of(schema: Mapping[str, Any]) -> set[str]:

@@ -7,11 +7,12 @@ numbers the version and pins it by the SHA-256 of its canonical JSON (RFC 8785).
 import hashlib
 import json
 import re
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, NoReturn, Self
 
 import rfc8785
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from opsroom.domain.errors import FieldError, InvalidTemplate
 from opsroom.domain.params import FORMATS, KEYWORDS
@@ -142,20 +143,23 @@ class Template(_Strict):
     def _steps_form_a_graph(self) -> Self:
         ids = [step.id for step in self.steps]
         if repeated := {i for i in ids if ids.count(i) > 1}:
-            raise ValueError(f"step ids must be unique; repeated: {', '.join(sorted(repeated))}")
-        for step in self.steps:
+            last = max(position for position, i in enumerate(ids) if i in repeated)
+            _refuse(f"/steps/{last}/id", f"step ids must be unique; repeated: {', '.join(sorted(repeated))}")
+        for position, step in enumerate(self.steps):
             if unknown := set(step.needs) - set(ids):
-                raise ValueError(f"step {step.id} needs a step that does not exist: {', '.join(sorted(unknown))}")
+                names = ", ".join(sorted(unknown))
+                _refuse(f"/steps/{position}/needs", f"step {step.id} needs a step that does not exist: {names}")
         done: set[str] = set()
         while ready := [s.id for s in self.steps if s.id not in done and done.issuperset(s.needs)]:
             done.update(ready)
         if cyclic := [i for i in ids if i not in done]:
-            raise ValueError(f"steps wait for each other in a circle: {', '.join(cyclic)}")
+            place = f"/steps/{ids.index(cyclic[0])}/needs"
+            _refuse(place, f"steps wait for each other in a circle: {', '.join(cyclic)}")
         return self
 
     @model_validator(mode="after")
     def _params_stay_in_the_subset(self) -> Self:
-        _check_schema(self.params, "params", top=True)
+        _check_schema(self.params, "/params", top=True)
         return self
 
     @property
@@ -183,8 +187,12 @@ def parse(value: Any) -> Template:
         return Template.model_validate_json(json.dumps(value, allow_nan=False))
     except ValidationError as error:
         fields = [
-            FieldError(path="".join(f"/{p}" for p in e["loc"]), code=e["type"], message=e["msg"])
-            for e in error.errors(include_url=False, include_context=False)
+            FieldError(
+                path=e.get("ctx", {}).get("path") or "".join(f"/{p}" for p in e["loc"]),
+                code=e["type"],
+                message=e["msg"],
+            )
+            for e in error.errors(include_url=False)
         ]
         summary = "; ".join(f"{f.path or '/'}: {f.message}" for f in fields[:5])
         raise InvalidTemplate(
@@ -201,23 +209,31 @@ def digest(spec: dict[str, Any]) -> str:
     return hashlib.sha256(rfc8785.dumps(spec)).hexdigest()
 
 
+def _refuse(path: str, message: str) -> NoReturn:
+    """Refuse what stands at a JSON pointer: a check of the whole knows the place, which pydantic can not tell."""
+    raise PydanticCustomError("value_error", "{message}", {"path": path, "message": message})
+
+
 def _check_schema(schema: Any, path: str, *, top: bool = False) -> None:
     if not isinstance(schema, dict):
-        raise ValueError(f"{path} must be an object")
+        _refuse(path, "must be an object")
     node: dict[str, Any] = schema  # pyright: ignore[reportUnknownVariableType]
-    if unknown := set(node) - KEYWORDS:
-        raise ValueError(f"{path} uses keywords outside of the subset: {', '.join(sorted(unknown))}")
+    if unknown := sorted(set(node) - KEYWORDS):
+        _refuse(f"{path}/{unknown[0]}", f"uses keywords outside of the subset: {', '.join(unknown)}")
     if top and node.get("type", "object") != "object":
-        raise ValueError(f"{path} must describe an object")
+        _refuse(f"{path}/type", "must describe an object")
     if "format" in node and node["format"] not in FORMATS:
-        raise ValueError(f"{path} uses an unknown format: {node['format']}; known: {', '.join(FORMATS)}")
+        _refuse(f"{path}/format", f"uses an unknown format: {node['format']}; known: {', '.join(FORMATS)}")
     if node.get("additionalProperties", False) is not False:
-        raise ValueError(f"{path} must not allow additionalProperties: params are strict")
+        _refuse(f"{path}/additionalProperties", "must not allow additionalProperties: params are strict")
     try:
         re.compile(node.get("pattern", ""))
     except (re.error, TypeError) as error:
-        raise ValueError(f"{path}.pattern is not a regular expression: {error}") from error
-    for name, sub in node.get("properties", {}).items():
-        _check_schema(sub, f"{path}.properties.{name}")
+        _refuse(f"{path}/pattern", f"is not a regular expression: {error}")
+    properties = node.get("properties", {})
+    if not isinstance(properties, dict):
+        _refuse(f"{path}/properties", "must be an object")
+    for name, sub in properties.items():  # pyright: ignore[reportUnknownVariableType]
+        _check_schema(sub, f"{path}/properties/{name}")
     if "items" in node:
-        _check_schema(node["items"], f"{path}.items")
+        _check_schema(node["items"], f"{path}/items")

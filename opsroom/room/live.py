@@ -42,16 +42,20 @@ class Picture:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is shown live: read whenever `topic` rings, into vars of `state`, its freshness into the var `freshness`."""
+    """What is shown live: read whenever `topic` rings, into vars of `state`, its freshness into the var `freshness`.
+
+    `name` tells it from others that the same topic rings for in the same state.
+    """
 
     topic: str
     read: Callable[[SignIn], Awaitable[Picture]]
     state: type[rx.State]
     freshness: str = "freshness"
+    name: str = ""
 
     def room(self, sign_in: SignIn) -> str:
         """The tabs that show this to `sign_in`: one topic may be shown in several ways."""
-        return f"{sign_in.key}:{self.topic}:{self.state.get_full_name()}.{self.freshness}"
+        return f"{sign_in.key}:{self.topic}:{self.state.get_full_name()}.{self.freshness}:{self.name}"
 
 
 class Live:

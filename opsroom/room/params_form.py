@@ -11,6 +11,7 @@ from typing import Any, Final, cast
 
 from opsroom.components.views import FieldView
 from opsroom.domain.errors import FieldError
+from opsroom.domain.param_text import read_json
 from opsroom.domain.params import MAX_BYTES, validate
 
 PREFIX: Final = "param."
@@ -132,7 +133,7 @@ def untyped(schema: Mapping[str, Any], value: Any) -> Any:
 def read_tree(text: str) -> dict[str, Any]:
     """The object that `text` is as JSON; an empty one for whatever else a browser may send."""
     try:
-        tree = json.loads(text) if len(text) <= 2 * MAX_BYTES else {}
+        tree = read_json(text) if len(text) <= 2 * MAX_BYTES else {}
     except ValueError:
         return {}
     return cast(dict[str, Any], tree) if isinstance(tree, dict) else {}
@@ -192,7 +193,7 @@ def _leaf(kind: str, schema: Mapping[str, Any], text: str) -> Any:
 
 def _json(text: str) -> Any:
     try:
-        return json.loads(text)
+        return read_json(text)
     except ValueError:
         return text
 

@@ -135,8 +135,8 @@ def done_card(card: Card) -> DoneCard:
     )
 
 
-def lane_card(lane: LaneView) -> LaneCard:
-    """A lane with its runs."""
+def lane_card(lane: LaneView, *, held: bool = False) -> LaneCard:
+    """A lane with its runs; `held`: its session is paused."""
     waiting = lane.queued
     return LaneCard(
         letter=lane.lane,
@@ -149,17 +149,19 @@ def lane_card(lane: LaneView) -> LaneCard:
         active=[run_view(card) for card in lane.active],
         queue=[queue_card(card) for card in lane.queue],
         finished=[done_card(card) for card in lane.finished],
-        idle=_idle(lane),
+        idle=_idle(lane, held),
         queued=waiting,
         unshown=max(0, waiting - len(lane.queue)),
     )
 
 
-def _idle(lane: LaneView) -> str:
+def _idle(lane: LaneView, held: bool) -> str:
     if not lane.queued:
         return "Nothing runs here."
     if lane.paused_at:
         return "Held back until the lane is resumed."
+    if held:
+        return "Held back until the session is resumed."
     now = dt.datetime.now(dt.UTC)
     due = lane.queued > len(lane.queue) or any(not card.not_before or card.not_before <= now for card in lane.queue)
     return "Waiting for a worker." if due else "Waiting for its time."
@@ -178,6 +180,7 @@ def _lane_word(lane: LaneView) -> str:
 def board_values(board: Board) -> dict[str, BoardHead | LaneCard]:
     """The vars of a board: its head and `lane_a` to `lane_d`."""
     lanes: tuple[Lane, ...] = ("A", "B", "C", "D")
+    held = board.session.paused_at is not None
     head = BoardHead(
         id=board.session.id,
         title=board.session.title,
@@ -188,7 +191,7 @@ def board_values(board: Board) -> dict[str, BoardHead | LaneCard]:
         active=sum(len(lane.active) for lane in board.lanes),
         queued=sum(lane.queued for lane in board.lanes),
     )
-    return {"head": head, **{f"lane_{name.lower()}": lane_card(board.lane(name)) for name in lanes}}
+    return {"head": head, **{f"lane_{name.lower()}": lane_card(board.lane(name), held=held) for name in lanes}}
 
 
 def session_item(session: SessionSummary) -> SessionItem:

@@ -18,11 +18,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from opsroom.control_plane.errors import ControlPlaneUnreachable, NotConfigured
 from opsroom.control_plane.models import Artifact
 from opsroom.domain.errors import NotAMember, NotAuthenticated, OpsRoomError
+from opsroom.domain.param_text import read_json
+from opsroom.domain.params import MAX_BYTES
+from opsroom.room.command_bar import act, offer
+from opsroom.room.export import export
 from opsroom.room.live import signed_out
 from opsroom.room.log_stream import log_stream
 from opsroom.room.sign_ins import COOKIE, MAX_AGE_SECONDS, SignIn, require, sign_ins
 
-PAGE: Final = re.compile(r"^/($|sessions/|runs/|approvals$)")
+PAGE: Final = re.compile(r"^/($|(approvals|command|insights|members|runs|sessions|spec-kit|templates|workers)(/|$))")
 INLINE_TYPES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 """What a browser may show inside the page: pictures that cannot hold a script."""
 
@@ -111,6 +115,23 @@ async def log(request: Request) -> Response:
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
+
+
+async def command_bar(request: Request) -> Response:
+    """What the command bar offers for `?q=`."""
+    return JSONResponse(await offer(require(_cookie(request)), request.query_params))
+
+
+async def command(request: Request) -> Response:
+    """Do what was confirmed in the command bar."""
+    if not _same_origin(request):
+        return PlainTextResponse("This was not asked for from the control room.", status_code=403)
+    body = await request.body()
+    try:
+        order = read_json(body.decode()) if len(body) <= 2 * MAX_BYTES else None
+    except ValueError:
+        order = None
+    return JSONResponse(await act(require(_cookie(request)), order))
 
 
 async def artifact(request: Request) -> Response:
@@ -209,6 +230,9 @@ def server() -> Starlette:
         routes=[
             Route("/auth/sign-in", sign_in, methods=["POST"]),
             Route("/auth/sign-out", sign_out, methods=["POST"]),
+            Route("/api/runs/export.{kind:str}", export),
+            Route("/api/command", command_bar),
+            Route("/api/command", command, methods=["POST"]),
             Route("/api/runs/{run_id}/log", log),
             Route("/api/runs/{run_id}/bundle", bundle),
             Route("/api/runs/{run_id}/artifacts/{artifact_id}", artifact),

@@ -3,6 +3,7 @@ from any page, and from a bare socket, so what the page shows protects nothing.
 """
 
 from typing import Any, Final
+from urllib.parse import quote
 
 import reflex as rx
 
@@ -49,7 +50,10 @@ async def arrive(state: rx.State) -> SignIn:
 
 def to_sign_in(state: rx.State) -> Any:
     """Go and sign in, then come back here. A full page load, so that the new cookie gets a new socket."""
-    return rx.redirect(f"/sign-in?next={state.router.url.path}", is_external=False)
+    url = state.router.url
+    return rx.redirect(
+        f"/sign-in?next={quote(f'{url.path}?{url.query}' if url.query else url.path)}", is_external=False
+    )
 
 
 def refusal(error: OpsRoomError) -> Any:

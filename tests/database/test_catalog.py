@@ -37,6 +37,7 @@ COMMANDS = {
     "retry_run",
     "save_spec",
     "save_template",
+    "search_room",
     "search_runs",
     "set_lane",
     "set_member",

@@ -33,6 +33,7 @@ NEEDS: dict[str, tuple[str, dict[str, Any]]] = {
     "refresh_runs": ("viewer", {"p_run_ids": f"{{{ANY}}}"}),
     "mark_seen": ("viewer", {"p_run_ids": f"{{{ANY}}}"}),
     "place_run": ("operator", {"p_run_id": ANY, "p_lane": "A"}),
+    "search_room": ("viewer", {"p_text": "x"}),
     "set_lane": ("operator", {"p_session_id": ANY, "p_lane": "A"}),
     "set_session_paused": ("operator", {"p_session_id": ANY, "p_paused": True}),
     "move_run": ("operator", {"p_run_id": ANY}),

@@ -112,7 +112,8 @@ async def test_proofs_are_rows_for_members_and_events_for_the_chain(
     stranger = await room.person(None)
     async with room.acting("authenticated", stranger.user_id) as connection:
         assert await (await connection.execute(query, (claim["run_id"],))).fetchall() == []
-    for bad in ({"kind": "poem"}, {"passed": "yes"}, {"phase": "during"}, {"name": ""}):
+    bads: list[dict[str, Any]] = [{"kind": "poem"}, {"passed": "yes"}, {"phase": "during"}, {"name": ""}]
+    for bad in bads:
         with pytest.raises(psycopg.Error) as refused:
             await worker.append(claim, 3, proof(**bad))
         assert refused.value.sqlstate == "ORV02"

@@ -19,7 +19,7 @@ import psycopg
 
 from tests.faults.ward import LEASE, Ward
 from tests.soak.fleet import Fleet
-from tests.soak.injections import Scene, name, pick
+from tests.soak.injections import Scene, name, pick, undo_pauses
 from tests.support import history_source
 from tests.support.history import violations
 from tests.support.private_stack import private_stack
@@ -166,6 +166,7 @@ class Campaign:
         until = time.monotonic() + self._plan.drain_seconds
         while time.monotonic() < until:
             with contextlib.suppress(psycopg.OperationalError):  # it may still recover from the last fault
+                await undo_pauses(ward)
                 (row,) = await ward.sql("select count(*) as n from runs where finished_at is null")
                 if row["n"] == 0:
                     break

@@ -159,10 +159,48 @@ async def pause_a_lane(scene: Scene) -> None:
         await scene.ward.call("select set_lane(%s, %s, null, false)", session, lane)
 
 
+async def pause_a_session(scene: Scene) -> None:
+    session = scene.choice.choice(sorted(scene.ward.sessions))
+    await scene.ward.call("select set_session_paused(%s, true)", session)
+    try:
+        await asyncio.sleep(1)
+    finally:
+        await scene.ward.call("select set_session_paused(%s, false)", session)
+
+
+async def move_runs(scene: Scene) -> None:
+    for run_id in await scene.some_runs("queued", 5):
+        try:
+            lane, priority = scene.choice.choice("ABCD"), scene.choice.randint(-5, 5)
+            await scene.ward.call("select move_run(%s, %s, %s)", run_id, lane, priority)
+        except psycopg.DatabaseError as error:
+            if error.sqlstate != "ORC05":  # it was claimed meanwhile
+                raise
+
+
+async def take_a_worker_out(scene: Scene) -> None:
+    """An admin drains a worker that lives and gives it runs again: it goes on with what it had, and claims nothing."""
+    rows = await scene.ward.sql("select id from workers where stopped_at is null order by random() limit 1")
+    for row in rows:
+        await scene.ward.call("select set_worker_draining(%s)", row["id"])
+        try:
+            await asyncio.sleep(scene.choice.uniform(0.5, 3))
+        finally:
+            await scene.ward.call("select set_worker_draining(%s, false)", row["id"])
+
+
+async def undo_pauses(ward: Ward) -> None:
+    """What an injection could not undo, because the database was away."""
+    await ward.sql("update lanes set paused_at = null where paused_at is not null")
+    await ward.sql("update sessions set paused_at = null where paused_at is not null")
+    await ward.sql("update workers set draining_at = null where draining_at is not null and stopped_at is null")
+
+
 Injection = Callable[[Scene], Awaitable[None]]
 COMMON: Final[tuple[Injection, ...]] = (
     kill_worker, stop_worker, cut_link, hang_link, cut_one_kind, lose_answers, lose_requests, double_calls, delay_answers,
     terminate_backends, cancel_runs, cancel_by_force, kill_below, many_sweepers, sit_on_a_row, pause_a_lane,
+    pause_a_session, move_runs, take_a_worker_out,
 )  # fmt: skip
 RARE: Final[tuple[Injection, ...]] = (crash_database, restart_database)
 """They stop everything for seconds: one in twenty-five."""

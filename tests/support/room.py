@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from opsroom.local.environment import LOCAL_EMAIL, embedded_worker
 from opsroom.local.paths import REPOSITORY, Ports, State, free_port
 from opsroom.local.services import Service
 from opsroom.local.ui import Ui
+from tests.support.door import Door, open_door
 from tests.support.gateway import Gateway
 from tests.support.stack import Stack
 
@@ -40,6 +41,7 @@ class Room:
     gateway: Gateway
     ports: Ports
     service: Service
+    door: Door
 
     @property
     def url(self) -> str:
@@ -77,8 +79,10 @@ async def room(stack: Stack) -> AsyncIterator[Room]:
     await operator.ensure(secrets, ports)
     own = Path(tempfile.mkdtemp(prefix="opsroom-ui-"))
     ui = await _built(ports, own)
+    doors = AsyncExitStack()
+    door = await doors.enter_async_context(open_door(gateway.port))
     variables = {
-        "SUPABASE_URL": gateway.url,
+        "SUPABASE_URL": door.url,
         "SUPABASE_ANON_KEY": secrets.anon_key,
         "OPSROOM_LOCAL_EMAIL": LOCAL_EMAIL,
         "OPSROOM_LOCAL_PASSWORD": secrets.operator,
@@ -86,12 +90,13 @@ async def room(stack: Stack) -> AsyncIterator[Room]:
         "REFLEX_WEB_WORKDIR": str(own / "web"),
     }
     service = replace(ui.service(variables), log=own / "ui.log")
-    room = Room(gateway, ports, service)
+    room = Room(gateway, ports, service, door)
     try:
         await room.start()
         yield room
     finally:
         await room.stop()
+        await doors.aclose()
         await gateway.stop()
         shutil.rmtree(own, ignore_errors=True)
 

@@ -7,9 +7,10 @@ import sys
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import LiteralString
+from typing import LiteralString, cast
 
 from tests.worker.room import Room, WorkerProcess, eventually
+from workers.store import PROTOCOL
 
 SLOW_START: LiteralString = """
 create function public.start_runs(p_runs jsonb) returns jsonb language plpgsql as
@@ -48,21 +49,22 @@ async def test_the_second_sigterm_hands_back_what_was_claimed_and_not_started(ro
 @asynccontextmanager
 async def protocols(room: Room, first: int, last: int) -> AsyncGenerator[None]:
     """The database speaks these, as it does while a migration is under way."""
-    replace: LiteralString = (
+    (row,) = await room.sql("select pg_get_functiondef('private.worker_protocols'::regproc) as text")
+    speaks: LiteralString = (
         "create or replace function private.worker_protocols() returns int4range language sql immutable"
         " set search_path = '' as $$ select int4range(%s, %s, '[]') $$"
     )
-    await room.sql(replace.replace("%s", str(first), 1).replace("%s", str(last)))  # type: ignore[arg-type]
+    await room.sql(cast(LiteralString, speaks % (first, last)))
     try:
         yield
     finally:
-        await room.sql(replace.replace("%s", "1"))
+        await room.sql(row["text"])
 
 
 async def test_a_database_of_another_protocol_ends_the_worker_with_one_line(room: Room) -> None:
     async with protocols(room, 7, 7), room.worker() as worker:
         assert await worker.ended() == 2
-    assert "speaks protocol 1; this database speaks 7 to 7. Upgrade the worker." in worker.said
+    assert f"speaks protocol {PROTOCOL}; this database speaks 7 to 7. Upgrade the worker." in worker.said
     assert len(worker.said.strip().splitlines()) == 1
 
 
@@ -82,16 +84,16 @@ async def test_old_and_new_workers_work_side_by_side_until_the_old_ones_are_drai
         assert row["pid"] == worker.process.pid
 
     one = {"OPSROOM_WORKER_CONCURRENCY": "1"}
-    async with protocols(room, 1, 2), room.worker(**one) as old:
+    async with protocols(room, PROTOCOL, PROTOCOL + 1), room.worker(**one) as old:
         await at_work(old)
         command = (sys.executable, "-m", "tests.worker.next_worker")
         new = await WorkerProcess.start(room.environment(**one), room.folder / "new.log", command)
         try:
             await at_work(new)
-            async with protocols(room, 2, 2):
+            async with protocols(room, PROTOCOL + 1, PROTOCOL + 1):
                 async with room.worker() as refused:
                     assert await refused.ended() == 2
-                assert "this database speaks 2 to 2. Upgrade the worker." in refused.said
+                assert f"this database speaks {PROTOCOL + 1} to {PROTOCOL + 1}. Upgrade the worker." in refused.said
                 old.send(signal.SIGTERM)
                 go.touch()
                 assert [(await room.until(run))["status"] for run in runs] == ["succeeded"] * 2
