@@ -3,6 +3,7 @@
 import reflex as rx
 
 from opsroom.components.browser import command_bar
+from opsroom.components.notices import notices
 from opsroom.components.shell import starting
 from opsroom.pages.approvals import ApprovalsState, approvals
 from opsroom.pages.board import BoardState, board
@@ -12,6 +13,7 @@ from opsroom.pages.run import RunState, run
 from opsroom.pages.runs import RunsState, runs
 from opsroom.pages.sign_in import SignInState, sign_in
 from opsroom.room import broadcast
+from opsroom.room.attention import Attention
 from opsroom.room.server import server
 
 STYLES = (
@@ -33,11 +35,18 @@ STYLES = (
     "runs",
 )
 
+
+def beside_the_pages(_: bool) -> rx.Component:
+    """What outlives a change of page: the command bar, and what a person is told of."""
+    told = notices(needs=Attention.needs, notes=Attention.notes, as_of=Attention.freshness.as_of)
+    return rx.fragment(command_bar(), told)
+
+
 app = rx.App(
     stylesheets=[f"room/{name}.css" for name in STYLES],
     html_lang="en",
     head_components=[rx.el.link(rel="icon", href="/room/mark.svg", type="image/svg+xml")],
-    app_wraps={(5, "beside the pages"): lambda _: rx.fragment(command_bar())},
+    app_wraps={(5, "beside the pages"): beside_the_pages},
     hydrate_fallback=starting,
     toaster=rx.toast.provider(position="bottom-right", visible_toasts=4, offset="16px", rich_colors=False),
     api_transformer=server(),

@@ -10,6 +10,7 @@ from reflex_components_core.react_router import link as nav_link
 from opsroom.components.basics import post_form
 from opsroom.components.browser import command_button, feed_pill
 from opsroom.components.navigation import navigation
+from opsroom.components.notices import notify_switch
 from opsroom.components.views import Freshness
 
 
@@ -57,6 +58,7 @@ def user_menu(name: rx.Var[str], initials: rx.Var[str], email: rx.Var[str], role
                 rx.el.span(role, class_name="tag", style={"marginTop": "8px", "textTransform": "capitalize"}),
                 class_name="menu-head",
             ),
+            notify_switch(),
             post_form(
                 rx.el.button(
                     rx.icon("log-out", size=15, aria_hidden=True), "Sign out", type="submit", class_name="menu-item"

@@ -25,11 +25,12 @@ from opsroom.control_plane.models import (
     EventPage,
     Found,
     Member,
+    Run,
     RunDetail,
     SessionSummary,
     Worker,
 )
-from opsroom.control_plane.queries import select_members, select_workers
+from opsroom.control_plane.queries import select_ended_runs, select_members, select_workers
 from opsroom.control_plane.realtime import Feed, FeedState
 from opsroom.control_plane.reports import Reports
 from opsroom.control_plane.rest import Rest
@@ -75,6 +76,10 @@ class ControlPlane(Reports, Library, Gates, Bundles):
     async def search_room(self, text: str, *, limit: int = 8) -> Found:
         """Sessions and runs whose title has all words of `text`, or whose id begins with it; the latest without one."""
         return Found.model_validate(await self._rest.rpc("search_room", {"p_text": text, "p_limit": limit}))
+
+    async def ended_runs(self, person: str, *, limit: int = 20) -> tuple[Run, ...]:
+        """Runs that the person with this user id launched and that have ended, the latest first."""
+        return tuple(Run.model_validate(row) for row in await self._rest.send(select_ended_runs(person, limit)))
 
     async def workers(self) -> tuple[Worker, ...]:
         """Workers that have not stopped, most recently seen first."""

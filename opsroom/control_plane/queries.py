@@ -5,7 +5,7 @@ from typing import Any
 
 from postgrest import AsyncPostgrestClient
 
-from opsroom.control_plane.models import Member, SessionRef, Worker
+from opsroom.control_plane.models import Member, Run, SessionRef, Worker
 
 Rows = list[Any]
 Query = Callable[[AsyncPostgrestClient], Awaitable[Rows]]
@@ -17,6 +17,17 @@ def select_workers() -> Query:
     async def query(api: AsyncPostgrestClient) -> Rows:
         select = api.from_("workers").select(",".join(Worker.model_fields)).is_("stopped_at", "null")
         return (await select.order("last_seen_at", desc=True).limit(200).execute()).data
+
+    return query
+
+
+def select_ended_runs(person: str, limit: int) -> Query:
+    """Runs that a person launched and that have ended, the latest first."""
+
+    async def query(api: AsyncPostgrestClient) -> Rows:
+        select = api.from_("runs").select(",".join(Run.model_fields)).eq("created_by", person)
+        select = select.not_.is_("finished_at", "null")
+        return (await select.order("finished_at", desc=True).limit(limit).execute()).data
 
     return query
 

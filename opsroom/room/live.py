@@ -44,7 +44,8 @@ class Picture:
 class Subject:
     """What is shown live: read whenever `topic` rings, into vars of `state`, its freshness into the var `freshness`.
 
-    `name` tells it from others that the same topic rings for in the same state.
+    `name` tells it from others that the same topic rings for in the same state; a `lasting` one stays with a tab that
+    goes to another page.
     """
 
     topic: str
@@ -52,6 +53,7 @@ class Subject:
     state: type[rx.State]
     freshness: str = "freshness"
     name: str = ""
+    lasting: bool = False
 
     def room(self, sign_in: SignIn) -> str:
         """The tabs that show this to `sign_in`: one topic may be shown in several ways."""
@@ -191,7 +193,8 @@ async def watch(tab: str, sign_in: SignIn, subject: Subject) -> Live:
     """Show a subject live in a tab: join its room, and start its reader if this is the first tab."""
     room = subject.room(sign_in)
     await broadcast.join(tab, room)
-    _rooms_of_tab.setdefault(tab, set()).add(room)
+    if not subject.lasting:
+        _rooms_of_tab.setdefault(tab, set()).add(room)
     live = _live.get(room)
     if live is None:
         live = _live[room] = Live(sign_in, subject)

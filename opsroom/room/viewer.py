@@ -10,6 +10,7 @@ import reflex as rx
 from opsroom.domain.errors import NotAuthenticated, OpsRoomError
 from opsroom.domain.lifecycle import at_least
 from opsroom.room import broadcast, live
+from opsroom.room.attention import attention
 from opsroom.room.sign_ins import SignIn, cookie_of, require
 
 LOAD_AGAIN_SECONDS: Final = 1.5
@@ -37,7 +38,8 @@ async def arrive(state: rx.State) -> SignIn:
     """A page was opened: stop what the tab showed live before, and fill in who looks. Raises as `signed_in` and
     `whoami` do.
     """
-    await live.leave(broadcast.tab_of(state))
+    tab = broadcast.tab_of(state)
+    await live.leave(tab)
     sign_in = signed_in(state)
     member = await sign_in.member()
     viewer = await state.get_state(Viewer)
@@ -45,6 +47,8 @@ async def arrive(state: rx.State) -> SignIn:
     viewer.initials = "".join(part[0] for part in viewer.name.replace(".", " ").split()[:2])
     viewer.email, viewer.role = member.email, member.role
     viewer.may_operate = at_least(member.role, "operator")
+    told = await live.watch(tab, sign_in, attention(member))
+    await told.show(tab)
     return sign_in
 
 

@@ -13,6 +13,7 @@ from opsroom.cli.failure import FAILED, INVALID, NOT_ALLOWED, OK
 from opsroom.control_plane.client import ControlPlane
 from opsroom.control_plane.models import Session
 from tests.cli.command import PROGRAM, Running, Shell
+from tests.worker.room import eventually, processes_with
 
 LATER = ("http-healthcheck", "-p", "url=https://example.org", "--not-before", "+1d", "--json")
 
@@ -45,6 +46,7 @@ async def answered(shell: Shell, answer: str, *arguments: str) -> tuple[int, str
 
 async def test_force_says_what_it_means_and_asks(operator: Shell, session: Session, worker: None) -> None:
     follower, run_id = await waiting(operator, session)
+    assert processes_with(run_id)
     unasked = await operator.run("cancel", run_id, "--force", "--json")
     assert (unasked.code, "Processes of the run" in unasked.err, "--yes" in unasked.err) == (INVALID, True, True)
     code, said = await answered(operator, "n", "cancel", run_id[:8], "--force")
@@ -62,6 +64,11 @@ async def test_force_with_yes_does_not_ask_and_a_queued_run_needs_none(
     ended = await operator.run("cancel", run_id, "--force", "--yes", "--reason", "stuck", "--json")
     assert (ended.json["status"], ended.json["cancel_reason"]) == ("cancelled", "stuck")
     await follower.ended()
+
+    async def gone() -> bool:
+        return not processes_with(run_id)
+
+    await eventually(gone, "its worker to end what the run had started", 10)
     again = await operator.run("cancel", run_id, "--force")
     assert (again.code, "had ended before: cancelled" in again.out) == (OK, True)
     queued = await operator.run("run", *LATER, "--session", session.id)

@@ -1,0 +1,86 @@
+"""What a person is told of, whatever page they are on: toasts, the number in the title, the browser's own notices."""
+
+from playwright.async_api import Browser, Page, expect
+
+from opsroom.local.services import Service
+from tests.support.room import Room, enter, visitor
+from tests.ui.conftest import operator_room
+from tests.ui.test_board import create_session
+
+BROWSER = """
+window.shown = []; window.asked = 0;
+window.Notification = class {
+  static permission = localStorage.getItem("test.permission") ?? "default";
+  static async requestPermission() {
+    window.asked++; localStorage.setItem("test.permission", "granted"); return (Notification.permission = "granted");
+  }
+  constructor(title, options) { window.shown.push({ title, ...options }); }
+  close() {}
+};
+Object.defineProperty(document, "visibilityState", { get: () => window.looksAway ? "hidden" : "visible" });
+"""
+"""Stands for the part of the browser that is outside of the page: its notifications, and which tab is in front."""
+
+
+async def run_of(room: Room, session: str, upgrade: str, title: str, code: int = 0) -> str:
+    async with operator_room(room) as control_plane:
+        run = await control_plane.create_run(session, upgrade, {"seconds": 1, "exit": code}, title=title)
+        return run.id
+
+
+async def test_the_end_of_ones_run_is_told_on_every_page_and_counted_in_the_title(
+    page: Page, room: Room, upgrade: str, worker: Service
+) -> None:
+    session = await create_session(page, "Told")
+    await page.goto(f"/sessions/{session}/launch")
+    await expect(page.get_by_role("heading", name="Pick a template")).to_be_visible()
+    await run_of(room, session, upgrade, "A quick one")
+    toasts = page.get_by_role("region", name="Notifications").get_by_role("listitem")
+    await expect(toasts.filter(has_text="Succeeded: A quick one")).to_have_count(1)
+
+    failed = await run_of(room, session, upgrade, "A bad one", code=3)
+    told = toasts.filter(has_text="Failed: A bad one")
+    await expect(told).to_contain_text("a step failed")
+    await page.wait_for_function("/^\\(\\d+\\) Launch/.test(document.title)")
+    before = int((await page.title())[1:].split(")")[0])
+    await told.get_by_role("button", name="Open").click()
+    await page.wait_for_url(f"**/runs/{failed}")
+    async with operator_room(room) as control_plane:
+        await control_plane.mark_seen(run_ids=[failed])
+    # What was looked at needs nobody any more.
+    wanted = "!document.title.startsWith('(')" if before == 1 else f"document.title.startsWith('({before - 1})')"
+    await page.wait_for_function(wanted)
+    await page.reload()
+    await expect(page.get_by_role("heading", name="A bad one")).to_be_visible()
+    await expect(toasts).to_have_count(0)  # told once
+
+
+async def test_the_browser_notifies_only_who_asked_for_it_and_looks_elsewhere(
+    chromium: Browser, room: Room, upgrade: str, worker: Service
+) -> None:
+    async with visitor(chromium, room) as context:
+        await context.add_init_script(BROWSER)
+        page, other = await context.new_page(), await context.new_page()
+        await enter(page)
+        session = await create_session(page, "Elsewhere")
+        await other.goto(f"/sessions/{session}")
+        assert await page.evaluate("window.asked") == 0
+        await page.get_by_role("button", name="Account").click()
+        switch = page.get_by_role("switch", name="Notify me in this browser")
+        await switch.click()
+        await expect(page.get_by_role("switch", name="Notifying in this browser")).to_be_checked()
+        assert await page.evaluate("window.asked") == 1
+        await other.reload()  # the stand-in learns of the permission when it is loaded
+        await expect(other.get_by_role("region", name="Lane A")).to_be_visible()
+        for tab in (page, other):
+            await tab.evaluate("window.looksAway = true")
+        run = await run_of(room, session, upgrade, "Far away")
+        await page.wait_for_function("localStorage.getItem('opsroom.told')?.includes('run:')")
+        shown = [note for tab in (page, other) for note in await tab.evaluate("window.shown")]
+        assert [(note["title"], note["tag"]) for note in shown] == [("Succeeded: Far away", f"run:{run}:succeeded")]
+
+        await page.evaluate("window.looksAway = false")
+        await run_of(room, session, upgrade, "Near by")
+        await expect(page.get_by_text("Succeeded: Near by")).to_be_visible()
+        await expect(other.get_by_text("Near by", exact=True).first).to_be_visible()
+        assert len([note for tab in (page, other) for note in await tab.evaluate("window.shown")]) == 1
