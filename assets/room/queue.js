@@ -121,6 +121,7 @@ const Row = memo(
           pending ? h("span", { className: "pending-word", role: "status" }, "Moving…") : h("span", { className: "cut" }, run.template),
           pending ? null : run.not_before ? h(Ago, { at: run.not_before, prefix: "since " }) : h(Ago, { at: run.queued_at, prefix: "waits " }),
           run.attempt > 1 ? h("span", { className: "tag num" }, `attempt ${run.attempt}`) : null,
+          run.gated ? h("span", { className: "tag", "data-state": "warn" }, "needs approval") : null,
           run.priority ? h("span", { className: "tag num", title: `Priority ${run.priority}` }, run.priority > 0 ? `+${run.priority}` : run.priority) : null,
         ),
       ),

@@ -98,7 +98,7 @@ def active_run(
     on_open: RunHandler,
 ) -> rx.Component:
     """A run that has the lane."""
-    tone = rx.cond(run.cancelling, "cancelling", run.status)
+    tone = rx.cond(run.cancelling, "cancelling", rx.cond(run.gated, "warn", run.status))
     return rx.el.article(
         rx.el.div(
             rx.el.span(state_icon(run.status, 13), run.word, class_name="badge", data_state=tone),

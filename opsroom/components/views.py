@@ -32,6 +32,7 @@ class RunView:
     reason: str = ""
     message: str = ""
     live: bool = False
+    gated: bool = False
     cancelling: bool = False
     cancel_requested_at: str = ""
     seen: bool = False
@@ -65,6 +66,7 @@ class QueueCard:
     attempt: int = 1
     queued_at: str = ""
     not_before: str = ""
+    gated: bool = False
 
 
 @dataclass(frozen=True)

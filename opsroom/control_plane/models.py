@@ -97,12 +97,15 @@ class Run(Row):
 
 class Card(Run):
     """A run with what the board shows of it. `dead_letter`: its retries are used up and it has not succeeded. `seen`:
-    the caller has looked at its result.
+    the caller has looked at its result. `waiting_gate`: the gate step that waits for a person, empty for the approval
+    before the first step, None when none does.
     """
 
     created_by_name: str | None = None
     retried_by: str | None = None
     dead_letter: bool = False
+    awaiting_approval: bool = False
+    waiting_gate: str | None = None
     seen: bool = False
     place_at: dt.datetime | None = None
     concurrency_key: str | None = None

@@ -66,7 +66,8 @@ def run_view(card: Card) -> RunView:
         version=f"v{card.template_version}",
         lane=card.lane,
         status=card.status,
-        word="Cancelling" if card.cancel_requested_at and card.is_live else STATUS_WORDS[card.status],
+        word=_word(card),
+        gated=card.waiting_gate is not None and card.is_live,
         reason=REASON_WORDS.get(card.reason, "") if card.reason else "",
         message=card.message or "",
         live=card.is_live,
@@ -93,6 +94,14 @@ def run_view(card: Card) -> RunView:
     )
 
 
+def _word(card: Card) -> str:
+    if card.cancel_requested_at and card.is_live:
+        return "Cancelling"
+    if card.waiting_gate is not None and card.is_live:
+        return "Needs approval"
+    return STATUS_WORDS[card.status]
+
+
 def may_retry(card: Card) -> bool:
     """Whether the run ended without success, and no later attempt has taken its place."""
     return not card.is_live and card.status != "succeeded" and card.retried_by is None
@@ -113,6 +122,7 @@ def queue_card(card: Card) -> QueueCard:
         attempt=card.attempt,
         queued_at=iso(card.queued_at),
         not_before=iso(card.not_before),
+        gated=card.awaiting_approval,
     )
 
 
@@ -162,6 +172,8 @@ def _idle(lane: LaneView, held: bool) -> str:
         return "Held back until the lane is resumed."
     if held:
         return "Held back until the session is resumed."
+    if lane.queued == len(lane.queue) and all(card.awaiting_approval for card in lane.queue):
+        return "Waiting for an approval."
     now = dt.datetime.now(dt.UTC)
     due = lane.queued > len(lane.queue) or any(not card.not_before or card.not_before <= now for card in lane.queue)
     return "Waiting for a worker." if due else "Waiting for its time."
@@ -171,7 +183,7 @@ def _lane_word(lane: LaneView) -> str:
     if len(lane.active) > 1:
         return f"{len(lane.active)} running"
     if lane.active:
-        return "Cancelling" if lane.active[0].cancel_requested_at else STATUS_WORDS[lane.active[0].status]
+        return _word(lane.active[0])
     if lane.paused_at:
         return "Paused"
     return "Waiting" if lane.queued else "Idle"

@@ -1,7 +1,5 @@
 -- The list of sessions, at the cost of what is live, what waits for a person and what failed lately, not of all that ever ran.
 
-create index run_steps_waiting on public.run_steps (run_id) where kind = 'gate' and status = 'running';
-
 -- Latest first. waiting counts gates that wait for a person; failed and unseen are private.failures'; last_status is how the run that
 -- ended last did, null when none has. An archived session has nothing that is live, and needs nobody.
 create or replace function public.list_sessions(p_archived boolean default false)
@@ -21,8 +19,8 @@ begin
             select session_id, status, queued_at from public.runs where status in ('claimed', 'running')) as r
       group by r.session_id
     ), gates as (
-      select r.session_id, count(*) as waiting from public.run_steps as g join public.runs as r on r.id = g.run_id
-      where g.kind = 'gate' and g.status = 'running' and r.finished_at is null group by r.session_id
+      select r.session_id, count(*) as waiting from public.gates as g join public.runs as r on r.id = g.run_id
+      where g.status = 'waiting' group by r.session_id
     )
     select json_agg(item order by item.last_activity_at desc, item.id) from (
       select s.id, s.title, s.intent, s.created_by, s.created_at, s.archived_at, s.paused_at,

@@ -15,7 +15,8 @@ as $$
       (select s.id from public.runs as s where s.retry_of = p_run.id) as retried_by,
       p_run.status in ('failed', 'timed_out') and p_run.attempt > 1
         and not exists (select from public.runs as s where s.retry_of = p_run.id) as dead_letter,
-      p_run.place_at, p_run.concurrency_key,
+      p_run.place_at, p_run.concurrency_key, p_run.awaiting_approval,
+      (select g.step_id from public.gates as g where g.run_id = p_run.id and g.status = 'waiting' order by g.opened_at limit 1) as waiting_gate,
       exists (select from public.seen_runs as v where v.member_id = auth.uid() and v.run_id = p_run.id) as seen,
       (select coalesce(nullif(m.display_name, ''), m.email) from public.members as m where m.user_id = p_run.created_by) as created_by_name,
       (select w.name from public.workers as w where w.id = p_run.claimed_by) as worker_name,
