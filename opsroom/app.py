@@ -7,6 +7,7 @@ from opsroom.components.notices import notices
 from opsroom.components.shell import starting
 from opsroom.pages.approvals import ApprovalsState, approvals
 from opsroom.pages.board import BoardState, board
+from opsroom.pages.command import CommandState, command
 from opsroom.pages.launch import LaunchState, launch
 from opsroom.pages.not_found import not_found
 from opsroom.pages.run import RunState, run
@@ -32,6 +33,7 @@ STYLES = (
     "launch",
     "params",
     "plan",
+    "words",
     "runs",
 )
 
@@ -57,6 +59,7 @@ app.add_page(board, route="/", title="Board · Ops Control Room", on_load=BoardS
 app.add_page(board, route="/sessions/[session]", title="Board · Ops Control Room", on_load=BoardState.load)
 app.add_page(launch, route="/sessions/[session]/launch", title="Launch · Ops Control Room", on_load=LaunchState.load)
 app.add_page(runs, route="/runs", title="Runs · Ops Control Room", on_load=RunsState.load)
+app.add_page(command, route="/command", title="Command · Ops Control Room", on_load=CommandState.load)
 app.add_page(run, route="/runs/[run]", title="Run · Ops Control Room", on_load=RunState.load)
 app.add_page(approvals, route="/approvals", title="Approvals · Ops Control Room", on_load=ApprovalsState.load)
 app.add_page(sign_in, route="/sign-in", title="Sign in · Ops Control Room", on_load=SignInState.load)

@@ -28,6 +28,7 @@ ROW = (
     Place("insights", "Insights", "chart-no-axes-column", "/insights"),
 )
 MORE = (
+    Place("command", "Command", "terminal", "/command"),
     Place("spec-kit", "Spec Kit", "scroll-text", "/spec-kit"),
     Place("members", "Members", "users", "/members"),
     Place("setup", "Setup", "wrench", "/setup"),

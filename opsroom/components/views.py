@@ -117,8 +117,6 @@ class BoardHead:
     archived: bool = False
     paused_at: str = ""
     created_at: str = ""
-    active: int = 0
-    queued: int = 0
 
 
 @dataclass(frozen=True)

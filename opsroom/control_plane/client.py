@@ -6,7 +6,7 @@ Queries read; commands change, are idempotent, and raise an `OpsRoomError` when 
 """
 
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 
 import httpx
@@ -58,11 +58,10 @@ class ControlPlane(Reports, Library, Gates, Bundles):
         rows = await self._rest.rpc("list_sessions", {"p_archived": archived})
         return tuple(SessionSummary.model_validate(row) for row in rows)
 
-    async def read_board(self, session_id: str) -> Board:
-        """A session's lanes. Raises SessionNotFound."""
-        return Board.model_validate(
-            await self._rest.rpc("read_board", {"p_session_id": as_uuid(session_id, "session")})
-        )
+    async def read_board(self, session_id: str, lanes: Collection[str] | None = None) -> Board:
+        """A session's lanes, all or those named. Raises SessionNotFound."""
+        arguments = {"p_session_id": as_uuid(session_id, "session"), "p_lanes": sorted(lanes) if lanes else None}
+        return Board.model_validate(await self._rest.rpc("read_board", arguments))
 
     async def read_run(self, run_id: str) -> RunDetail:
         """A run with steps, artifacts and attempts. Raises RunNotFound."""

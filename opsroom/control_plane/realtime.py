@@ -44,14 +44,15 @@ _WEIGHT: Final[Mapping[Cause, int]] = {"tick": 0, "changed": 1, "resync": 2}
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """Read `topic` again. `ids` (runs or sessions) and `what` name what changed, empty when anything may have; `seq` is
-    the newest event told of.
+    """Read `topic` again. `ids` (runs or sessions), `what` and `lanes` name what changed, empty when anything may have;
+    `seq` is the newest event told of.
     """
 
     topic: str
     cause: Cause
     ids: frozenset[str] = frozenset()
     what: frozenset[str] = frozenset()
+    lanes: frozenset[str] = frozenset()
     seq: int | None = None
 
     def merge(self, later: "Ring") -> "Ring":
@@ -64,6 +65,7 @@ class Ring:
             cause,
             self.ids | later.ids if told else frozenset(),
             self.what | later.what if told else frozenset(),
+            self.lanes | later.lanes if told and self.lanes and later.lanes else frozenset(),
             max(seqs, default=None),
         )
 
@@ -231,6 +233,7 @@ class Feed:
 
     def _heard(self, topic: str, payload: Mapping[str, Any]) -> None:
         what, seq, named = payload.get("what"), payload.get("seq"), payload.get("run_ids")
+        lanes: list[Any] = payload.get("lanes") or []
         ids: list[Any] = [*named] if isinstance(named, list) else [payload.get("run_id"), payload.get("session_id")]
         self._ring(
             Ring(
@@ -238,6 +241,7 @@ class Feed:
                 "changed",
                 frozenset(item for item in ids if isinstance(item, str)),
                 frozenset([what] if isinstance(what, str) else []),
+                frozenset(lane for lane in lanes if isinstance(lane, str)),
                 seq if isinstance(seq, int) else None,
             )
         )

@@ -23,7 +23,12 @@ _PASSED_ON = frozenset(
         *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "NPM_CONFIG_REGISTRY"),
     )
 )
-_UI_SETTINGS = frozenset(("OPSROOM_UI_ORIGINS", "OPSROOM_LOG_LEVEL", "REFLEX_API_URL"))
+_UI_SETTINGS = frozenset(
+    (
+        *("OPSROOM_UI_ORIGINS", "OPSROOM_LOG_LEVEL", "REFLEX_API_URL"),
+        *("OPSROOM_LLM_URL", "OPSROOM_LLM_MODEL", "OPSROOM_LLM_KEY"),
+    )
+)
 
 
 def api_url(ports: Ports) -> str:
@@ -50,7 +55,7 @@ def base_environment(state: State, ports: Ports) -> dict[str, str]:
 
 
 def ui_settings() -> dict[str, str]:
-    """The UI's own settings from our environment; never a key."""
+    """The UI's own settings from our environment; never a key of the control plane."""
     return {name: os.environ[name] for name in _UI_SETTINGS if name in os.environ}
 
 

@@ -166,12 +166,12 @@ def _sessions() -> Subject:
 
 
 def _board(session_id: str) -> Subject:
-    async def read(sign_in: SignIn) -> Picture:
-        board = await sign_in.control_plane.read_board(session_id)
+    async def read(sign_in: SignIn, lanes: frozenset[str] | None = None) -> Picture:
+        board = await sign_in.control_plane.read_board(session_id, lanes)
         busy = any(lane.active for lane in board.lanes)
         return Picture(values={**board_values(board), "phase": "ready"}, as_of=iso(board.read_at), busy=busy)
 
-    return Subject(f"session:{session_id}", read, BoardState)
+    return Subject(f"session:{session_id}", read, BoardState, read_lanes=read)
 
 
 def _sidebar() -> rx.Component:

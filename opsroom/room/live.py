@@ -16,7 +16,7 @@ import reflex as rx
 
 from opsroom.components.views import Freshness
 from opsroom.control_plane.errors import ControlPlaneUnreachable
-from opsroom.control_plane.realtime import Feed, FeedState
+from opsroom.control_plane.realtime import Feed, FeedState, Ring
 from opsroom.domain.errors import NotAuthenticated, OpsRoomError
 from opsroom.room import broadcast
 from opsroom.room.sign_ins import SignIn, sign_ins
@@ -45,7 +45,8 @@ class Subject:
     """What is shown live: read whenever `topic` rings, into vars of `state`, its freshness into the var `freshness`.
 
     `name` tells it from others that the same topic rings for in the same state; a `lasting` one stays with a tab that
-    goes to another page.
+    goes to another page. `read_lanes`, where there is one, reads the vars of some lanes only, for a ring that names the
+    lanes that changed.
     """
 
     topic: str
@@ -54,6 +55,7 @@ class Subject:
     freshness: str = "freshness"
     name: str = ""
     lasting: bool = False
+    read_lanes: Callable[[SignIn, frozenset[str]], Awaitable[Picture]] | None = None
 
     def room(self, sign_in: SignIn) -> str:
         """The tabs that show this to `sign_in`: one topic may be shown in several ways."""
@@ -127,7 +129,7 @@ class Live:
                         raise NotAuthenticated("Signed out.")
                     waiting, self._begun_after = self._begun_after, []
                     try:
-                        picture = await self._subject.read(self._sign_in)
+                        picture = await self._read(ring)
                     except NotAuthenticated:
                         raise
                     except OpsRoomError as error:
@@ -154,6 +156,12 @@ class Live:
         finally:
             ticker.cancel()
             self._first_read.set()
+
+    async def _read(self, ring: Ring) -> Picture:
+        if not (self._subject.read_lanes and ring.lanes and self._values):
+            return await self._subject.read(self._sign_in)
+        part = await self._subject.read_lanes(self._sign_in, ring.lanes)
+        return Picture({**self._values, **part.values}, part.as_of, busy=self._busy or part.busy)
 
     async def _tick(self, feed: Feed) -> None:
         while True:

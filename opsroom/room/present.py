@@ -6,7 +6,7 @@ from typing import Final
 
 from opsroom.components.views import BoardHead, DoneCard, LaneCard, QueueCard, RunView, SessionItem, TemplateView
 from opsroom.control_plane.models import Board, Card, LaneView, SessionSummary, Template
-from opsroom.domain.lifecycle import Lane, Reason, RunStatus
+from opsroom.domain.lifecycle import Reason, RunStatus
 
 STATUS_WORDS: Final[dict[RunStatus, str]] = {
     "queued": "Queued",
@@ -190,8 +190,7 @@ def _lane_word(lane: LaneView) -> str:
 
 
 def board_values(board: Board) -> dict[str, BoardHead | LaneCard]:
-    """The vars of a board: its head and `lane_a` to `lane_d`."""
-    lanes: tuple[Lane, ...] = ("A", "B", "C", "D")
+    """The vars of a board: its head, and `lane_a` to `lane_d` for the lanes that were read."""
     held = board.session.paused_at is not None
     head = BoardHead(
         id=board.session.id,
@@ -200,10 +199,8 @@ def board_values(board: Board) -> dict[str, BoardHead | LaneCard]:
         archived=board.session.archived_at is not None,
         paused_at=iso(board.session.paused_at),
         created_at=iso(board.session.created_at),
-        active=sum(len(lane.active) for lane in board.lanes),
-        queued=sum(lane.queued for lane in board.lanes),
     )
-    return {"head": head, **{f"lane_{name.lower()}": lane_card(board.lane(name), held=held) for name in lanes}}
+    return {"head": head, **{f"lane_{lane.lane.lower()}": lane_card(lane, held=held) for lane in board.lanes}}
 
 
 def session_item(session: SessionSummary) -> SessionItem:

@@ -152,3 +152,17 @@ async def test_workers_take_runs_in_the_placed_order(operator: Person, session_i
     await operator.call("place_run", p_run_id=runs[2], p_lane="A", p_before=runs[0])
     (claim,) = await worker.claim()
     assert claim["run_id"] == runs[2]
+
+
+async def test_a_ring_names_the_lanes_that_changed_and_they_are_read_alone(
+    room: Room, operator: Person, session_id: str
+) -> None:
+    run_id = await queue(operator, session_id, p_lane="B")
+    await room.owner.execute("delete from realtime.messages")
+    await operator.call("place_run", p_run_id=run_id, p_lane="D")
+    (lanes,) = await room.column(
+        "select payload -> 'lanes' from realtime.messages where topic = %s", f"session:{session_id}"
+    )
+    assert lanes == ["B", "D"]
+    board = await operator.call("read_board", p_session_id=session_id, p_lanes="{B,D}")
+    assert [(lane["lane"], lane["queued"]) for lane in board["lanes"]] == [("B", 0), ("D", 1)]

@@ -42,6 +42,8 @@ class Room:
     ports: Ports
     service: Service
     door: Door
+    model_port: int
+    """Where the room looks for its language model; nothing listens there unless a test does."""
 
     @property
     def url(self) -> str:
@@ -79,6 +81,7 @@ async def room(stack: Stack) -> AsyncIterator[Room]:
     await operator.ensure(secrets, ports)
     own = Path(tempfile.mkdtemp(prefix="opsroom-ui-"))
     ui = await _built(ports, own)
+    model_port = free_port()
     doors = AsyncExitStack()
     door = await doors.enter_async_context(open_door(gateway.port))
     variables = {
@@ -87,10 +90,13 @@ async def room(stack: Stack) -> AsyncIterator[Room]:
         "OPSROOM_LOCAL_EMAIL": LOCAL_EMAIL,
         "OPSROOM_LOCAL_PASSWORD": secrets.operator,
         "OPSROOM_STATE_DIR": str(own),
+        "OPSROOM_LLM_URL": f"http://127.0.0.1:{model_port}/v1",
+        "OPSROOM_LLM_MODEL": "stand-in",
+        "OPSROOM_LLM_KEY": "key-of-the-stand-in",
         "REFLEX_WEB_WORKDIR": str(own / "web"),
     }
     service = replace(ui.service(variables), log=own / "ui.log")
-    room = Room(gateway, ports, service, door)
+    room = Room(gateway, ports, service, door, model_port)
     try:
         await room.start()
         yield room

@@ -1,0 +1,77 @@
+-- A board is read lane by lane: a doorbell names the lanes in which something changed, and these are read again, whole. A board of 400
+-- cards costs a quarter then. A ring that names no lane stands for all.
+
+create or replace function private.ring_new_runs()
+returns trigger
+language plpgsql security definer
+set search_path = ''
+as $$
+begin
+  perform private.ring('session:' || session_id, jsonb_build_object('what', 'run', 'run_ids', ids, 'lanes', lanes)),
+          private.ring('sessions', jsonb_build_object('session_id', session_id))
+  from (select session_id, jsonb_agg(id) as ids, jsonb_agg(distinct lane) as lanes from changed group by session_id) as c;
+  return null;
+end;
+$$;
+
+-- The list of sessions hears of changes of status, not of heartbeats. A ring names at most 100 runs; one without names stands for all.
+-- A run that is moved rings for the lane that it left as well.
+create or replace function private.ring_runs()
+returns trigger
+language plpgsql security definer
+set search_path = ''
+as $$
+begin
+  perform private.ring('session:' || session_id, jsonb_build_object('what', 'run', 'lanes', lanes)
+            || case when many then '{}' else jsonb_build_object('run_ids', ids) end),
+          case when moved then private.ring('sessions', jsonb_build_object('session_id', session_id)) end
+  from (select n.session_id, count(distinct n.id) > 100 as many, jsonb_agg(distinct n.id) as ids, bool_or(n.status <> o.status) as moved,
+               jsonb_agg(distinct l.lane) as lanes
+        from changed as n join before as o on o.id = n.id cross join lateral (values (n.lane), (o.lane)) as l (lane)
+        group by n.session_id) as c;
+  perform private.ring('run:' || n.id, jsonb_build_object('what', 'run')) from changed as n join before as o on o.id = n.id where n.status <> o.status;
+  return null;
+end;
+$$;
+
+drop function public.read_board(uuid);
+
+-- One session, whole, or only some of its lanes: at most 25 queued and 25 finished cards a lane, and how many there are.
+create function public.read_board(p_session_id uuid, p_lanes text[] default null)
+returns json
+language plpgsql stable security definer
+set search_path = ''
+as $$
+declare
+  v_member public.members := private.require_role('viewer');
+  v_session json;
+begin
+  select to_json(s) into v_session from (
+    select s.id, s.title, s.intent, s.created_by, s.created_at, s.archived_at, s.paused_at,
+           coalesce(nullif(m.display_name, ''), m.email) as created_by_name
+    from public.sessions as s join public.members as m on m.user_id = s.created_by where s.id = p_session_id) as s;
+  if v_session is null then
+    perform private.fail('ORN01', format('there is no session %s', coalesce(p_session_id::text, '(none given)')), 'List them with: opsroom sessions');
+  end if;
+  return json_build_object('session', v_session, 'read_at', clock_timestamp(), 'lanes', (
+    select json_agg(json_build_object(
+      'lane', l.lane,
+      'capacity', l.capacity,
+      'paused_at', l.paused_at,
+      'queued', (select count(*) from public.runs as r where r.session_id = l.session_id and r.lane = l.lane and r.status = 'queued'),
+      'active', (select coalesce(json_agg(private.run_json(r) order by r.claimed_at, r.id), '[]') from public.runs as r
+                 where r.session_id = l.session_id and r.lane = l.lane and r.status in ('claimed', 'running')),
+      'queue', (select coalesce(json_agg(private.run_json(r) order by r.priority desc, r.place_at, r.id), '[]') from (
+                  select * from public.runs as q where q.session_id = l.session_id and q.lane = l.lane and q.status = 'queued'
+                  order by q.priority desc, q.place_at, q.id limit 25) as r),
+      'finished', (select coalesce(json_agg(private.run_json(r) order by r.finished_at desc, r.id), '[]') from (
+                  select * from public.runs as f where f.session_id = l.session_id and f.lane = l.lane
+                    and f.status in ('succeeded', 'failed', 'cancelled', 'timed_out')
+                  order by f.finished_at desc limit 25) as r)
+    ) order by l.lane) from public.lanes as l where l.session_id = p_session_id and (p_lanes is null or l.lane = any (p_lanes))));
+end;
+$$;
+
+revoke all on function public.read_board(uuid, text[]), private.ring_new_runs(), private.ring_runs()
+  from public, anon, authenticated, service_role;
+grant execute on function public.read_board(uuid, text[]) to authenticated;
