@@ -10,7 +10,21 @@ import sys
 
 from rich.console import Console
 
-from bench import batches, board_latency, cancel, depth, engine, evidence, log, loss, pickup, references, throughput
+from bench import (
+    batches,
+    board_latency,
+    cancel,
+    depth,
+    engine,
+    evidence,
+    log,
+    loss,
+    pickup,
+    references,
+    room_load,
+    room_pages,
+    throughput,
+)
 from bench.report import Row, machine, print_rows
 
 BENCHMARKS = {
@@ -24,6 +38,8 @@ BENCHMARKS = {
     "loss": ("kill -9 of a worker to the successor's start elsewhere", loss.run),
     "cancel": ("Cancel to the last process gone", cancel.run),
     "evidence": ("An evidence bundle of 1,000 events and 10 artifacts", evidence.run),
+    "room": ("The board under load: every change in every tab", room_load.run),
+    "pages": ("Opening pages, and following a log", room_pages.run),
     "log": ("Heartbeats while one run says 20,000 lines a second", log.run),
 }
 
