@@ -4,10 +4,12 @@ import asyncio
 import re
 import uuid
 from collections.abc import AsyncIterator
+from typing import cast
 
 import pytest
 from playwright.async_api import Page, expect
 
+from opsroom.domain.lifecycle import Lane
 from opsroom.local.services import Service
 from tests.support.room import Room
 from tests.ui.conftest import operator_room
@@ -19,7 +21,7 @@ async def ended(room: Room, worker: Service, upgrade: str) -> AsyncIterator[str]
     async with operator_room(room) as plane:
         session = await plane.create_session(f"Figures {uuid.uuid4().hex[:6]}")
         runs = [
-            await plane.create_run(session.id, upgrade, {"seconds": 1, "exit": code}, lane=lane)
+            await plane.create_run(session.id, upgrade, {"seconds": 1, "exit": code}, lane=cast(Lane, lane))
             for lane, code in (("A", 0), ("B", 0), ("C", 3))
         ]
         waiting = await plane.create_run(session.id, upgrade, {}, lane="C")
