@@ -8,11 +8,13 @@ from opsroom.components.shell import starting
 from opsroom.pages.approvals import ApprovalsState, approvals
 from opsroom.pages.board import BoardState, board
 from opsroom.pages.command import CommandState, command
+from opsroom.pages.insights import InsightsState, insights
 from opsroom.pages.launch import LaunchState, launch
 from opsroom.pages.not_found import not_found
 from opsroom.pages.run import RunState, run
 from opsroom.pages.runs import RunsState, runs
 from opsroom.pages.sign_in import SignInState, sign_in
+from opsroom.pages.workers import WorkersState, workers
 from opsroom.room import broadcast
 from opsroom.room.attention import Attention
 from opsroom.room.server import server
@@ -35,6 +37,8 @@ STYLES = (
     "plan",
     "words",
     "runs",
+    "insights",
+    "workers",
 )
 
 
@@ -62,5 +66,7 @@ app.add_page(runs, route="/runs", title="Runs · Ops Control Room", on_load=Runs
 app.add_page(command, route="/command", title="Command · Ops Control Room", on_load=CommandState.load)
 app.add_page(run, route="/runs/[run]", title="Run · Ops Control Room", on_load=RunState.load)
 app.add_page(approvals, route="/approvals", title="Approvals · Ops Control Room", on_load=ApprovalsState.load)
+app.add_page(workers, route="/workers", title="Workers · Ops Control Room", on_load=WorkersState.load)
+app.add_page(insights, route="/insights", title="Insights · Ops Control Room", on_load=InsightsState.load)
 app.add_page(sign_in, route="/sign-in", title="Sign in · Ops Control Room", on_load=SignInState.load)
 app.add_page(not_found, route="404", title="Not found · Ops Control Room")
