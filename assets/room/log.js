@@ -3,7 +3,8 @@ import { createElement as h, useCallback, useEffect, useMemo, useRef, useState }
 import { Virtuoso } from "react-virtuoso";
 
 const LEVELS = { all: () => true, warn: (l) => l.l === "warn" || l.l === "error", error: (l) => l.l === "error" };
-const time = (at) => new Date(at).toLocaleTimeString([], { hour12: false, hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const CLOCK = new Intl.DateTimeFormat([], { hour12: false, hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const time = (at) => CLOCK.format(new Date(at));
 
 function useLines(src) {
   const [lines, setLines] = useState(null);
