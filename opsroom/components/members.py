@@ -110,7 +110,7 @@ def invite_form(error: rx.Var[str], on_submit: Any) -> rx.Component:
             labelled("Role", role, name="invite-role"),
             rx.el.button("Let in", type="submit", class_name="btn btn-primary"),
             rx.el.p(
-                "Accounts come from Supabase Auth: invite the person in the project's dashboard (Authentication, Users), "
+                "Accounts come from Supabase Auth: invite the person in the project's dashboard (Authentication), "
                 "or let them sign up. Then give their address a role here. Or: ",
                 rx.el.code("opsroom member set ada@example.org --role operator", class_name="mono"),
                 class_name="field-hint",
