@@ -112,7 +112,7 @@ async def test_a_worker_clears_what_a_killed_worker_and_its_leash_left(ward: War
     assert any(Path(f"/proc/{pid}").exists() for pid in pids), "they have escaped from everything but their group"
     async with ward.worker(OPSROOM_WORKER_CONTROL_GROUPS=kind):
         await until_gone(pids, group)
-        await ward.lose(run_id)
+        assert (await ward.until(run_id))["reason"] == "lost"
     await ward.check()
 
 
