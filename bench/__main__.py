@@ -23,6 +23,7 @@ from bench import (
     references,
     room_load,
     room_pages,
+    runs,
     throughput,
 )
 from bench.report import Row, machine, print_rows
@@ -40,6 +41,7 @@ BENCHMARKS = {
     "evidence": ("An evidence bundle of 1,000 events and 10 artifacts", evidence.run),
     "room": ("The board under load: every change in every tab", room_load.run),
     "pages": ("Opening pages, and following a log", room_pages.run),
+    "runs": ("Pages of all runs and insights, of a million runs and of a thousand", runs.run),
     "log": ("Heartbeats while one run says 20,000 lines a second", log.run),
 }
 

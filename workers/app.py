@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 from opsroom.domain.errors import OpsRoomError, WorkerNotFound
 from opsroom.domain.lifecycle import TERMINAL
 from workers.bundler import Bundler
-from workers.config import Settings
+from workers.config import ConfigurationError, Settings
 from workers.execution import RunExecution
 from workers.gates import Gates
 from workers.health import Health
@@ -47,7 +47,7 @@ class Worker:
         self._store = open_store(settings, self.id)
         self._metrics = Metrics()
         self._metrics.capacity.set(settings.concurrency)
-        self._leash = Leash()
+        self._leash = Leash(settings.control_groups)
         vault = Vault(settings.secrets)
         own = [settings.service_key, settings.database_url or ""]
         self._services = Services(
@@ -72,8 +72,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.drain)
-        await self._leash.start()
-        self._leash.prepare()
+        await self._start_leash()
         if self._settings.port is not None:
             await self.health.start(self._settings.host, self._settings.port)
         await self._store.open()
@@ -81,7 +80,8 @@ class Worker:
         try:
             await self._until_draining(self._register(), None)
             if not self._draining.is_set():
-                log.info("worker started", extra={"worker": self.id, "transport": self._store.transport})
+                about = {"worker": self.id, "transport": self._store.transport, "held_by": self._leash.held_by}
+                log.info("worker started", extra=about)
                 background = [
                     asyncio.create_task(work, name=name)
                     for name, work in (
@@ -105,6 +105,17 @@ class Worker:
             await self._leash.close()
             await self.health.close()
 
+    async def _start_leash(self) -> None:
+        """Raises ConfigurationError when the control groups that were asked for can not be had."""
+        await self._leash.start()
+        if self._settings.control_groups not in ("auto", "off", self._leash.groups):
+            await self._leash.close()
+            raise ConfigurationError(
+                f"OPSROOM_WORKER_CONTROL_GROUPS asks for {self._settings.control_groups}, and this worker can not make "
+                "such groups here: give it a writable subtree (systemd: Delegate=yes), or set auto"
+            )
+        self._leash.prepare()
+
     def drain(self) -> None:
         """First call: no new claims. Second call: stop the runs."""
         if not self._draining.is_set():
@@ -127,7 +138,7 @@ class Worker:
 
     def _remark(self) -> str:
         """What /readyz says besides."""
-        return f"losses are noticed by the {self._store.losses}"
+        return f"losses are noticed by the {self._store.losses}\nprocesses are held by {self._leash.held_by}"
 
     def _on_background_end(self, task: asyncio.Task[None]) -> None:
         """A worker without heartbeats or sweeps must not go on as if nothing had happened."""
@@ -186,15 +197,16 @@ class Worker:
     def _begin(self, claim: Claim, counted_from: float) -> None:
         lease = self._keeper.hold(claim, counted_from)
         execution = RunExecution(self._services, lease)
+        # An answer that took longer than the lease, or than the worker's time: somebody else shall have the run now.
+        late = lease.expired()
         if self._draining.is_set():
-            # It came too late: somebody else shall have it now, not after the lease.
             execution.stop()
 
         async def execute() -> None:
             began = time.monotonic()
             outcome = "error"
             try:
-                outcome = await execution.run()
+                outcome = await (execution.hand_back() if late else execution.run())
             except Exception:
                 # Without a heartbeat the lease runs out, and the sweep ends the run.
                 log.exception("a run broke the worker's code", extra={"run_id": claim.run_id})

@@ -46,6 +46,14 @@ class RunExecution:
         if self._starting:
             self._starting.cancel()
 
+    async def hand_back(self) -> str:
+        """Of a run that nothing was done for; given up after another lease, when the sweep has ended it long ago."""
+        try:
+            async with asyncio.timeout(self._claim.lease_seconds):
+                return (await self._services.store.release_run(self._claim)).verdict
+        except TimeoutError:
+            return "lost"
+
     async def run(self) -> str:
         """The outcome: a terminal status, `released` or `lost`."""
         task = asyncio.current_task()

@@ -12,7 +12,7 @@ returns integer
 language sql immutable
 set search_path = ''
 as $$
-  select case when p_scattered then 20000 when p_text then 40000 else 200000 end;
+  select case when p_scattered then 20000 when p_text then 40000 else 120000 end;
 $$;
 
 -- Up to this many runs of one session or person are sorted as a whole; with more of them, the walk by age meets enough.

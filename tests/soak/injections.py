@@ -15,7 +15,7 @@ import psycopg
 from tests.faults.ward import LEASE, Ward
 from tests.soak.fleet import Fleet
 from tests.support.wire import Do, Kind
-from workers.leash import descendants
+from workers.leash.system import descendants
 
 
 @dataclass

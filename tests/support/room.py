@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from opsroom.local import operator, services
 from opsroom.local.environment import LOCAL_EMAIL, embedded_worker
@@ -32,6 +32,7 @@ FLAGS = [
     "--disable-sync",
 ]
 PATIENCE_MS = 15_000
+expect.set_options(timeout=PATIENCE_MS)  # a signal comes when it comes: machines are slow at times
 
 
 @dataclass

@@ -147,3 +147,21 @@ async def test_runs(room: Room, chromium: Browser, scene: Scene, dark: bool, wid
             await expect(page.get_by_role("log").locator(".log-line").first).to_be_visible()
             await expect(page.locator("[data-feed=live]")).to_be_visible()
             await picture(page, name, dark, width)
+
+
+@pytest.mark.parametrize(("dark", "width"), LOOKS)
+async def test_all_runs_insights_and_workers(
+    room: Room, chromium: Browser, scene: Scene, dark: bool, width: int
+) -> None:
+    async with visitor(chromium, room, dark=dark, width=width) as context:
+        page = await context.new_page()
+        await enter(page)
+        for name, there in (
+            ("runs", "[data-run] [data-link]"),
+            ("insights", ".chart svg"),
+            ("workers", f"[data-worker] [href='/runs/{scene.running}']"),
+        ):
+            await page.goto(f"/{name}")
+            await expect(page.locator(there).first).to_be_visible()
+            await expect(page.locator("[data-feed=live]")).to_be_visible()
+            await picture(page, name, dark, width)
