@@ -15,6 +15,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from opsroom.control_plane.client import ControlPlane
+from opsroom.domain.lifecycle import Lane
 from opsroom.local.paths import REPOSITORY
 from opsroom.local.services import Service
 from tests.support.room import Room, enter, visitor
@@ -32,6 +33,7 @@ class Scene:
     empty: str
     running: str
     failed: str
+    busy: str
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +60,7 @@ async def scene(room: Room, worker: Service, upgrade: str) -> AsyncIterator[Scen
             await plane.create_run(full.id, upgrade, {"seconds": 3}, lane="A", title=title, priority=priority)
         await plane.create_run(full.id, upgrade, {"seconds": 3}, lane="C", title="Send the report", not_before=tomorrow)
         await _until_running(plane, full.id, running.id)
-        yield Scene(full.id, empty.id, running.id, failed)
+        yield Scene(full.id, empty.id, running.id, failed, await _busy(plane, upgrade, tomorrow))
         for run in (card for lane in (await plane.read_board(full.id)).lanes for card in (*lane.active, *lane.queue)):
             await plane.cancel_run(run.id)
 
@@ -78,6 +80,21 @@ async def _fill(plane: ControlPlane, session: str, upgrade: str) -> str:
             while (await plane.read_run(run.id)).run.is_live:
                 await asyncio.sleep(0.2)
     return runs[-1].id
+
+
+async def _busy(plane: ControlPlane, upgrade: str, later: dt.datetime) -> str:
+    """A session with much in its queues, a wide lane, a lane that is held back, all of it paused."""
+    session = (await plane.create_session("Nightly maintenance", "Every database, before the offices open.")).id
+    await plane.set_session_paused(session, True)
+    await plane.set_lane(session, "A", capacity=4)
+    await plane.set_lane(session, "C", paused=True)
+    for number in range(26):
+        lane: Lane = "A" if number < 12 else "C" if number < 20 else "D"
+        await plane.create_run(
+            session, upgrade, {}, lane=lane, title=f"Vacuum customer_{number + 1:02d}", priority=(number % 3) * 5,
+            not_before=later if lane == "D" else None,
+        )  # fmt: skip
+    return session
 
 
 async def _until_running(plane: ControlPlane, session: str, run: str) -> None:
@@ -122,6 +139,16 @@ async def test_boards(room: Room, chromium: Browser, scene: Scene, dark: bool, w
         await expect(page.locator(f"[data-run='{scene.running}'] .beat[data-state=succeeded]")).to_be_visible()
         await expect(page.locator("[data-feed=live]")).to_be_visible()
         await picture(page, "board", dark, width)
+        await page.goto(f"/sessions/{scene.full}?run={scene.running}")
+        await expect(page.get_by_role("complementary", name="Run", exact=True).get_by_role("log")).to_contain_text(
+            "file"
+        )
+        await picture(page, "board-peek", dark, width)
+        await page.goto(f"/sessions/{scene.busy}")
+        await expect(page.get_by_role("heading", level=1, name="Nightly")).to_be_visible()
+        await expect(page.locator(".queue-row")).to_have_count(26)
+        await expect(page.locator("[data-feed=live]")).to_be_visible()
+        await picture(page, "board-paused", dark, width)
 
 
 @pytest.mark.parametrize(("dark", "width"), LOOKS)
