@@ -20,6 +20,7 @@ from opsroom.local.paths import REPOSITORY
 from opsroom.local.services import Service
 from tests.support.room import Room, enter, visitor
 from tests.ui.conftest import operator_room
+from tests.ui.test_launch import MIGRATE
 
 FOLDER = REPOSITORY / "docs" / "screenshots"
 LOOKS = [(dark, width) for dark in (True, False) for width in (1280, 390)]
@@ -162,6 +163,45 @@ async def test_launch_form_with_errors(room: Room, chromium: Browser, scene: Sce
         await page.get_by_role("button", name="Launch").click()
         await expect(page.get_by_text("2 fields need to be corrected.")).to_be_visible()
         await picture(page, "launch-errors", dark, width)
+
+
+@pytest.mark.parametrize(("dark", "width"), LOOKS)
+async def test_plan_of_a_launch(room: Room, chromium: Browser, scene: Scene, dark: bool, width: int) -> None:
+    async with operator_room(room) as control_plane:
+        await control_plane.save_template(MIGRATE)
+    async with visitor(chromium, room, dark=dark, width=width) as context:
+        page = await context.new_page()
+        await enter(page)
+        await page.goto(f"/sessions/{scene.full}/launch?template={MIGRATE['slug']}&lane=B")
+        for host in ("https://one.example.com", "https://two.example.com"):
+            await page.get_by_role("button", name="Add to Hosts").click()
+            await page.keyboard.type(host)
+        await page.get_by_label("CPU").fill("8")
+        await picture(page, "launch-plan", dark, width)
+
+
+@pytest.mark.parametrize(("dark", "width"), LOOKS)
+async def test_commands(room: Room, chromium: Browser, scene: Scene, dark: bool, width: int) -> None:
+    async with visitor(chromium, room, dark=dark, width=width) as context:
+        page = await context.new_page()
+        await enter(page)
+        await page.goto(
+            "/command?q=snapshot odoo_prod then upgrade sale quickly with 9000 and check https://a.test in lane D"
+        )
+        await expect(page.get_by_role("list", name="Proposed runs").get_by_role("listitem")).to_have_count(3)
+        await picture(page, "command", dark, width)
+        await page.goto(f"/runs/{scene.running}")
+        await expect(page.locator("[data-feed=live]")).to_be_visible()
+        await page.keyboard.press("Control+k")
+        line, offers = page.get_by_role("combobox", name="Command"), page.get_by_role("listbox").get_by_role("option")
+        await line.fill("upgrade")
+        await expect(offers.first).to_contain_text("Upgrade a module")
+        await picture(page, "command-bar", dark, width)
+        await line.fill("upgrade seconds=3 module=sale")
+        await expect(offers.first).to_contain_text("seconds=3")
+        await line.press("Enter")
+        await expect(offers.first).to_contain_text("into lane A")
+        await picture(page, "command-bar-confirm", dark, width)
 
 
 @pytest.mark.parametrize(("dark", "width"), LOOKS)
