@@ -16,7 +16,7 @@ from workers.leash.system import descendants
 
 # Where the worker is when it dies: the call, what the wire does to it, and whether the run had started.
 POINTS: dict[str, tuple[str, Do, bool]] = {
-    "after_claim_was_committed": ("claim_runs", "hold_answer", False),
+    "after_claim_was_committed": ("claim_batch", "hold_answer", False),
     "after_claim_before_start": ("start_runs?", "hold_request", False),
     "after_start_was_committed": ("start_runs?", "hold_answer", True),
     "before_its_events_arrive": ("append_events|finish_runs?", "hold_request", True),

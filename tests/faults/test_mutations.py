@@ -88,9 +88,9 @@ async def test_without_the_lock_of_the_lane_two_claims_take_the_same_slot_and_it
     for _ in range(8):
         await ward.launch(slug)
     workers = [await ward.hands() for _ in range(4)]
-    unlocked = ("for no key update skip locked", "")
-    slowly = ("with picked as materialized", "perform pg_sleep(0.2);\n  with picked as materialized")
-    async with mutated(ward, "public.claim_runs", unlocked), mutated(ward, "private.claim_lane", slowly):
+    unlocked = ("for no key update of l skip locked", "")
+    slowly = ("with room as materialized", "perform pg_sleep(0.2);\n  with room as materialized")
+    async with mutated(ward, "private.take_runs", unlocked), mutated(ward, "private.claim_lanes", slowly):
         claims = await asyncio.gather(*(ward.claim(worker) for worker in workers))
     assert sum(map(len, claims)) > 1, "the mutation works"
     await assert_red(ward, "lanes within capacity", witnessed=False)
@@ -103,25 +103,24 @@ async def test_without_materialized_a_claim_takes_more_than_the_lane_has_and_it_
     for _ in range(8):
         await ward.launch(slug)
     await ward.admin("analyze public.runs")
-    (row,) = await ward.sql("select pg_get_functiondef('private.claim_lane'::regproc) as text")
-    begin, end = row["text"].index("with picked as"), row["text"].index("return coalesce(")
-    naive = """with claimed as (
-      update public.runs as r
+    (row,) = await ward.sql("select pg_get_functiondef('private.claim_lanes'::regproc) as text")
+    begin, end = row["text"].index("with room as"), row["text"].index("with taken as")
+    naive = """update public.runs as r
       set status = 'claimed', claimed_by = p_worker_id, claimed_at = v_now, claim_token = gen_random_uuid(),
           claim_request = p_request_id, heartbeat_at = v_now, lease_expires_at = v_now + make_interval(secs => r.lease_seconds)
       where r.id in (
         select q.id from public.runs as q
-        where q.status = 'queued' and q.session_id = p_session_id and q.lane = p_lane
+        where q.status = 'queued' and q.session_id = p_lanes[1].session_id and q.lane = p_lanes[1].lane
         order by q.priority desc, q.place_at, q.id
-        limit greatest(least(p_limit, p_capacity - v_taken), 0)
-        for update of q skip locked)
-      returning r.id
-    ) select array_agg(id) into v_ids from claimed;
+        limit 1
+        for update of q skip locked);
+      select array_agg(r.id) into claimed from public.runs as r where r.claim_request = p_request_id;
+      return;
   """
     # The plan that real databases fall into with fresh statistics, made certain.
     plan = "SET enable_hashjoin TO off SET enable_mergejoin TO off SET enable_material TO off SET enable_hashagg TO off SET enable_sort TO off\nAS $function$"
     changes = ((row["text"][begin:end], naive), ("AS $function$", plan))
-    async with mutated(ward, "private.claim_lane", *changes):
+    async with mutated(ward, "private.claim_lanes", *changes):
         claims = await ward.claim(await ward.hands(), 8)
     assert len(claims) > 1, "the mutation works"
     await assert_red(ward, "lanes within capacity", witnessed=False)
