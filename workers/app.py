@@ -10,6 +10,7 @@ import signal
 import socket
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Final, TypeVar
 
@@ -208,21 +209,20 @@ class Worker:
 
     def _begin_together(self, leases: list[Lease], sent: float) -> None:
         async def execute() -> None:
+            outcomes = ["error"] * len(leases)
             try:
                 outcomes = await immediate.run_together(self._services, leases)
             except Exception:
                 # Without heartbeats the leases run out, and the sweep ends the runs.
                 log.exception("runs broke the worker's code", extra={"runs": len(leases)})
-                outcomes = {"error": len(leases)}
-            finally:
-                for lease in leases:
-                    self._keeper.let_go(lease)
             seconds = time.monotonic() - sent
-            for outcome, count in outcomes.items():
-                self._metrics.runs_finished.labels(outcome).inc(count)
-            for _ in leases:
+            for lease, outcome in zip(leases, outcomes, strict=True):
+                self._keeper.let_go(lease)
+                self._metrics.runs_finished.labels(outcome).inc()
                 self._metrics.run_seconds.observe(seconds)
-            log.info("runs ended", extra={"outcomes": dict(outcomes)})
+                if self._bundler and outcome in TERMINAL:
+                    self._bundler.ended(lease.claim.run_id)
+            log.info("runs ended", extra={"outcomes": dict(Counter(outcomes))})
 
         task = asyncio.create_task(execute(), name=f"{len(leases)} runs")
         self._together[task] = len(leases)

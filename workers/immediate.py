@@ -6,7 +6,6 @@ ends those of one claim together.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -46,8 +45,8 @@ async def run(template: Template, evidence: Evidence) -> End:
     return SUCCEEDED
 
 
-async def run_together(services: Services, leases: Sequence[Lease]) -> Counter[str]:
-    """Runs of one claim. How many came to which outcome: a terminal status or `lost`."""
+async def run_together(services: Services, leases: Sequence[Lease]) -> list[str]:
+    """Runs of one claim. What each came to: a terminal status or `lost`."""
     ends: list[tuple[Lease, Batch, asyncio.Future[Held]]] = []
     batches: dict[str, Batch] = {}
     for lease in leases:
@@ -59,7 +58,7 @@ async def run_together(services: Services, leases: Sequence[Lease]) -> Counter[s
         services.metrics.events.inc(len(last.events))
         ends.append((lease, last, end))
     services.metrics.event_batches.inc(len(ends))
-    outcomes: Counter[str] = Counter()
+    outcomes: list[str] = []
     for lease, last, end in ends:
         try:
             outcome = "succeeded" if (await end).verdict == "ok" else "lost"
@@ -70,7 +69,7 @@ async def run_together(services: Services, leases: Sequence[Lease]) -> Counter[s
         except OpsRoomError as error:
             refused = End("failed", "worker_error", f"The success was refused: {error.message}")
             outcome = await finish(services, lease.claim, refused, last)
-        outcomes[outcome] += 1
+        outcomes.append(outcome)
     return outcomes
 
 
