@@ -23,7 +23,9 @@ from tests.ui.conftest import operator_room
 from tests.ui.test_launch import MIGRATE
 
 FOLDER = REPOSITORY / "docs" / "screenshots"
-LOOKS = [(dark, width) for dark in (True, False) for width in (1280, 390)]
+ALL_LOOKS = [(True, 1280), (False, 390), (False, 1280), (True, 390)]
+LOOKS = ALL_LOOKS if os.environ.get("OPSROOM_SCREENSHOTS") else ALL_LOOKS[:2]
+"""Dark or light, and how wide. Without pictures to make two are enough: each colour scheme and each width once."""
 
 
 @dataclass
