@@ -125,7 +125,8 @@ export function CodeEditor({ start, base, onTop, draft, problems, readOnly, labe
     if (view.current) view.current.dispatch(setDiagnostics(view.current.state, diagnostics(view.current.state, problems)));
   }, [problems]);
   useEffect(() => {
-    if (onTop && draft) keep(draft, { text: source.current.value, base: onTop, at: Date.now() });
+    // Not when the page is opened anew while the state still holds the choice of the last time.
+    if (onTop && draft && dirty) keep(draft, { text: source.current.value, base: onTop, at: Date.now() });
   }, [onTop]);
   useEffect(() => {
     if (!dirty || draft) return undefined; // what is kept as a draft is not lost

@@ -55,7 +55,7 @@ def template_head(chosen: rx.Var[TemplateView], plan: rx.Var[PlanView]) -> rx.Co
     """What will be launched: its name, what it does, its risk and its plan."""
     return rx.el.div(
         rx.el.div(
-            rx.el.h2(chosen.title, style={"fontSize": "var(--t-16)"}),
+            rx.el.h1(chosen.title, style={"fontSize": "var(--t-16)"}),
             rx.el.span(chosen.slug, " ", chosen.version, class_name="faint mono"),
             class_name="row",
             style={"alignItems": "baseline", "flexWrap": "wrap"},

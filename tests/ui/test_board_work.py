@@ -91,7 +91,7 @@ async def test_a_move_is_pending_until_the_database_says_so_and_undone_when_it_r
     await order(page, "A", *NAMES)
     room.gateway.pause()
     try:
-        await page.get_by_role("link", name=re.compile("^One")).focus()
+        await page.locator(".lanes").get_by_role("link", name=re.compile("^One")).focus()
         await page.keyboard.press("Alt+ArrowDown")
         await expect(page.locator(f"[data-run='{runs['One']}'][data-pending]")).to_contain_text("Moving")
         url = room.gateway.stack.database_url("postgres")
@@ -209,7 +209,7 @@ async def test_a_viewer_may_look_into_runs_and_move_none(
         await order(tab, "A", "One", "Two")
         await expect(tab.get_by_role("button", name="Move One")).to_be_disabled()
         await expect(tab.get_by_role("button", name="Settings of lane A")).to_be_disabled()
-        await tab.get_by_role("link", name=re.compile("^Two")).focus()
+        await tab.locator(".lanes").get_by_role("link", name=re.compile("^Two")).focus()
         await tab.keyboard.press("Alt+ArrowUp")
         await tab.keyboard.press("Enter")
         panel = tab.get_by_role("complementary", name="Run", exact=True)
