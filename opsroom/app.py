@@ -6,6 +6,7 @@ from opsroom.components.browser import command_bar
 from opsroom.components.notices import notices
 from opsroom.components.shell import starting
 from opsroom.pages.approvals import ApprovalsState, approvals
+from opsroom.pages.artifact import ArtifactState, artifact
 from opsroom.pages.board import BoardState, board
 from opsroom.pages.command import CommandState, command
 from opsroom.pages.launch import LaunchState, launch
@@ -30,6 +31,9 @@ STYLES = (
     "peek",
     "run",
     "gates",
+    "steps",
+    "log",
+    "artifact",
     "launch",
     "params",
     "plan",
@@ -62,5 +66,11 @@ app.add_page(runs, route="/runs", title="Runs · Ops Control Room", on_load=Runs
 app.add_page(command, route="/command", title="Command · Ops Control Room", on_load=CommandState.load)
 app.add_page(run, route="/runs/[run]", title="Run · Ops Control Room", on_load=RunState.load)
 app.add_page(approvals, route="/approvals", title="Approvals · Ops Control Room", on_load=ApprovalsState.load)
+app.add_page(
+    artifact,
+    route="/runs/[run]/artifacts/[artifact]",
+    title="Artifact · Ops Control Room",
+    on_load=ArtifactState.load,
+)
 app.add_page(sign_in, route="/sign-in", title="Sign in · Ops Control Room", on_load=SignInState.load)
 app.add_page(not_found, route="404", title="Not found · Ops Control Room")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from opsroom.local import operator, services
 from opsroom.local.environment import LOCAL_EMAIL, embedded_worker
@@ -124,6 +124,7 @@ async def worker(room: Room) -> AsyncIterator[Service]:
 async def chromium() -> AsyncIterator[Browser]:
     """The system's Chromium, or Playwright's own where there is none."""
     system = shutil.which("chromium") or shutil.which("chromium-browser") or os.environ.get("OPSROOM_CHROMIUM")
+    expect.set_options(timeout=PATIENCE_MS)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=system, args=FLAGS)
         yield browser
