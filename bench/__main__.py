@@ -10,7 +10,20 @@ import sys
 
 from rich.console import Console
 
-from bench import batches, board_latency, cancel, depth, engine, evidence, log, loss, pickup, references, throughput
+from bench import (
+    batches,
+    board_latency,
+    cancel,
+    depth,
+    engine,
+    evidence,
+    log,
+    loss,
+    pickup,
+    references,
+    runs,
+    throughput,
+)
 from bench.report import Row, machine, print_rows
 
 BENCHMARKS = {
@@ -24,6 +37,7 @@ BENCHMARKS = {
     "loss": ("kill -9 of a worker to the successor's start elsewhere", loss.run),
     "cancel": ("Cancel to the last process gone", cancel.run),
     "evidence": ("An evidence bundle of 1,000 events and 10 artifacts", evidence.run),
+    "runs": ("Pages of all runs and insights, of a million runs and of a thousand", runs.run),
     "log": ("Heartbeats while one run says 20,000 lines a second", log.run),
 }
 

@@ -21,7 +21,7 @@ BATCH = 100_000
 
 TEMPLATES = [
     ("nightly-checks", "Nightly checks", 40),
-    ("module-upgrade", "Upgrade a module", 30),
+    ("upgrade-odoo", "Upgrade Odoo", 30),
     ("deploy-staging", "Deploy to staging", 20),
     ("snapshot", "Snapshot a database", 9),
     ("rotate-keys", "Rotate the keys", 1),
@@ -63,6 +63,7 @@ with made as (
   join public.template_versions as v on v.slug = (
     select t.slug from unnest(%(slugs)s::text[], %(upto)s::integer[]) as t (slug, upto)
     where dice.n < t.upto order by t.upto limit 1)
+    and v.version = (select max(version) from public.template_versions where slug = v.slug)
   returning id, queued_at
 )
 insert into public.run_events (run_id, seq, at, type, level, message, data, prev_hash, hash)

@@ -8,12 +8,21 @@ from opsroom.components.shell import starting
 from opsroom.pages.approvals import ApprovalsState, approvals
 from opsroom.pages.artifact import ArtifactState, artifact
 from opsroom.pages.board import BoardState, board
+from opsroom.pages.bundle import BundleState, bundle
 from opsroom.pages.command import CommandState, command
+from opsroom.pages.insights import InsightsState, insights
 from opsroom.pages.launch import LaunchState, launch
+from opsroom.pages.members import MembersState, members
 from opsroom.pages.not_found import not_found
 from opsroom.pages.run import RunState, run
 from opsroom.pages.runs import RunsState, runs
+from opsroom.pages.setup import SetupState, setup
 from opsroom.pages.sign_in import SignInState, sign_in
+from opsroom.pages.spec_kit import SpecKitState, spec_kit
+from opsroom.pages.template import TemplateState, template
+from opsroom.pages.template_editor import EditorState, template_editor
+from opsroom.pages.templates import TemplatesState, templates
+from opsroom.pages.workers import WorkersState, workers
 from opsroom.room import broadcast
 from opsroom.room.attention import Attention
 from opsroom.room.server import server
@@ -39,6 +48,11 @@ STYLES = (
     "plan",
     "words",
     "runs",
+    "insights",
+    "workers",
+    "library",
+    "editor",
+    "diff",
 )
 
 
@@ -72,5 +86,22 @@ app.add_page(
     title="Artifact · Ops Control Room",
     on_load=ArtifactState.load,
 )
+app.add_page(workers, route="/workers", title="Workers · Ops Control Room", on_load=WorkersState.load)
+app.add_page(insights, route="/insights", title="Insights · Ops Control Room", on_load=InsightsState.load)
+app.add_page(templates, route="/templates", title="Templates · Ops Control Room", on_load=TemplatesState.load)
+app.add_page(template_editor, route="/templates/new", title="New template · Ops Control Room", on_load=EditorState.load)
+app.add_page(
+    template, route="/templates/[template_slug]", title="Template · Ops Control Room", on_load=TemplateState.load
+)
+app.add_page(
+    template_editor,
+    route="/templates/[template_slug]/edit",
+    title="Edit a template · Ops Control Room",
+    on_load=EditorState.load,
+)
+app.add_page(spec_kit, route="/spec-kit", title="Spec Kit · Ops Control Room", on_load=SpecKitState.load)
+app.add_page(bundle, route="/spec-kit/[spec_slug]", title="Spec Kit · Ops Control Room", on_load=BundleState.load)
+app.add_page(members, route="/members", title="Members · Ops Control Room", on_load=MembersState.load)
+app.add_page(setup, route="/setup", title="Setup · Ops Control Room", on_load=SetupState.load)
 app.add_page(sign_in, route="/sign-in", title="Sign in · Ops Control Room", on_load=SignInState.load)
 app.add_page(not_found, route="404", title="Not found · Ops Control Room")

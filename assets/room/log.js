@@ -63,8 +63,30 @@ export function LogView({ src, live, linked = false }) {
     return found;
   }, [shown, needle]);
 
-  const bring = useCallback((index) => list.current?.scrollToIndex({ index, align: "center" }), []);
+  // Where the list is to go. Heights are known only once rows are drawn, so it is sent there again until it has arrived.
+  const goal = useRef(-1);
+  const touched = useRef(0);
+  const following = useRef(follow);
+  following.current = follow;
+  const bring = useCallback((index) => {
+    goal.current = index;
+    list.current?.scrollToIndex({ index, align: "center" });
+  }, []);
+  const ranged = ({ startIndex, endIndex }) => {
+    if (goal.current < 0) return;
+    if (goal.current >= startIndex && goal.current <= endIndex) goal.current = -1;
+    else list.current?.scrollToIndex({ index: goal.current, align: "center" });
+  };
+  const measured = () => {
+    if (goal.current >= 0) list.current?.scrollToIndex({ index: goal.current, align: "center" });
+    else if (following.current) list.current?.scrollToIndex({ index: "LAST", align: "end" });
+  };
+  const touch = () => {
+    touched.current = Date.now();
+    goal.current = -1;
+  };
   const toEnd = useCallback(() => {
+    goal.current = -1;
     setFollow(true);
     list.current?.scrollToIndex({ index: "LAST", align: "end" });
   }, []);
@@ -98,17 +120,14 @@ export function LogView({ src, live, linked = false }) {
       bring(hits[0]);
     }
   }, [needle, only, found]);
-  // A log opens at its end. Heights of wrapped lines are known after the first drawing only, so go there once more then.
+  // A log opens at its end; a step of a run that is over, at its beginning.
   const any = shown.length > 0;
   useEffect(() => {
-    if (!any || target || needle) return undefined;
-    const end = () => list.current?.scrollToIndex({ index: "LAST", align: "end" });
-    const frame = requestAnimationFrame(end);
-    const timer = setTimeout(end, 60);
-    return () => {
-      cancelAnimationFrame(frame);
-      clearTimeout(timer);
-    };
+    if (!any || target || needle) return;
+    if (step && !live) {
+      setFollow(false);
+      bring(0);
+    } else toEnd();
   }, [any, step]);
   // The line that the address names, once it is there.
   const place = target && arrived.current !== target ? shown.findIndex((l) => l.n === target) : -1;
@@ -150,7 +169,9 @@ export function LogView({ src, live, linked = false }) {
           className: "log-list",
           data: shown,
           followOutput: follow ? "auto" : false,
-          atBottomStateChange: (bottom) => setFollow(bottom && !(needle && hit >= 0)),
+          atBottomStateChange: (bottom) => (bottom ? setFollow(goal.current < 0 && !(needle && hit >= 0)) : Date.now() - touched.current < 1000 && setFollow(false)),
+          rangeChanged: ranged,
+          totalListHeightChanged: measured,
           atBottomThreshold: 40,
           increaseViewportBy: 400,
           tabIndex: 0,
@@ -162,6 +183,6 @@ export function LogView({ src, live, linked = false }) {
     { ref: root, className: "log panel", "aria-label": "Log", "data-wrap": kept.wrap, "data-time": kept.time, "data-lines": lines?.length ?? 0, "data-log": state },
     h(LogHead, { src, state, lines, shown, steps, step, select, level, setLevel, kept, keep, follow, toEnd, setFollow, copied,
       search: { box: search, query, setQuery, only, setOnly, hit, hits, go } }),
-    h("div", { className: "log-body", role: "log", "aria-live": "off" }, body),
+    h("div", { className: "log-body", role: "log", "aria-live": "off", onWheel: touch, onTouchMove: touch, onPointerDown: touch, onKeyDown: touch }, body),
   );
 }

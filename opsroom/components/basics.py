@@ -5,6 +5,7 @@
 
 import reflex as rx
 from reflex_components_core.el.elements.base import BaseHTML
+from reflex_components_core.react_router import link as nav_link
 
 ICONS = {
     "queued": "clock-3",
@@ -66,8 +67,14 @@ def skeleton(width: str = "100%", height: str = "12px") -> rx.Component:
 
 
 def problem(title: rx.Var[str], text: rx.Var[str], icon: str = "unplug", *actions: rx.Component) -> rx.Component:
-    """A page that cannot be shown, and why."""
-    return rx.el.div(blank(icon, title, text, *actions), role="alert", style={"paddingTop": "8vh"})
+    """A page that cannot be shown, and why. When the control plane itself is what is wrong (such errors name it or its
+    sign-in), setup shows the way out.
+    """
+    concerns_setup = title.contains("control plane") | title.contains("Sign-in at")
+    to_setup = nav_link("Open setup", to="/setup", class_name="btn btn-primary")
+    return rx.el.div(
+        blank(icon, title, text, rx.cond(concerns_setup, to_setup), *actions), role="alert", style={"paddingTop": "8vh"}
+    )
 
 
 class PostForm(BaseHTML):

@@ -254,6 +254,48 @@ class ArtifactViewer(rx.NoSSRComponent):
     on_close: rx.EventHandler[rx.event.no_args_event_spec]
 
 
+def _text(text: rx.Var[str]) -> list[rx.Var[Any]]:
+    return [text]
+
+
+class CodeEditor(rx.NoSSRComponent):
+    """A text of YAML with what is wrong in it. `start` is the saved text of version `base`; `draft` names where the
+    browser keeps what is not saved (empty: nowhere); `on_top` a newer version that the person builds on instead. The
+    surrounding form sends `source` and `base`.
+    """
+
+    library = "$/public/room/editor.js"
+    tag = "CodeEditor"
+    lib_dependencies: list[str] = [  # noqa: RUF012 - Reflex reads the plain annotation
+        "@codemirror/commands@6.11.1",
+        "@codemirror/lang-yaml@6.1.3",
+        "@codemirror/language@6.13.1",
+        "@codemirror/lint@6.9.8",
+        "@codemirror/state@6.7.6",
+        "@codemirror/view@6.43.15",
+        "@lezer/highlight@1.2.5",
+    ]
+    start: rx.Var[str]
+    base: rx.Var[int]
+    on_top: rx.Var[int]
+    draft: rx.Var[str]
+    problems: rx.Var[list[Any]]
+    read_only: rx.Var[bool]
+    label: rx.Var[str]
+    on_edit: rx.EventHandler[_text]
+
+
+class Ticker(rx.Component):
+    """Calls `on_tick` every few `seconds` while it is on the page and the page is looked at."""
+
+    library = "$/public/room/tick.js"
+    tag = "Ticker"
+    seconds: rx.Var[int]
+    on_tick: rx.EventHandler[rx.event.no_args_event_spec]
+
+
+code_editor = CodeEditor.create
+ticker = Ticker.create
 elapsed = Elapsed.create
 ago = Ago.create
 moment = Moment.create

@@ -61,9 +61,10 @@ class Day(rx.Component):
 runs_table = RunsTable.create
 
 
-def _select(
+def choice_select(
     label: str, every: str, value: rx.Var[str], choices: rx.Var[Sequence[Choice]], on_change: Any
 ) -> rx.Component:
+    """One of many, or all of them."""
     return rx.el.select(
         rx.el.option(every, value=""),
         rx.foreach(choices, lambda item: rx.el.option(item.label, value=item.value)),
@@ -133,16 +134,16 @@ def runs_filters(
                 role="search",
                 on_submit=search,
             ),
-            _select("Template", "Any template", query.template, templates, lambda value: pick("template", value)),
-            _select("Session", "Any session", query.session, sessions, lambda value: pick("session", value)),
-            _select(
+            choice_select("Template", "Any template", query.template, templates, lambda value: pick("template", value)),
+            choice_select("Session", "Any session", query.session, sessions, lambda value: pick("session", value)),
+            choice_select(
                 "Lane",
                 "Any lane",
                 query.lane,
                 rx.Var.create([Choice(x, f"Lane {x}") for x in "ABCD"]),
                 lambda v: pick("lane", v),
             ),
-            _select("Launched by", "Anybody", query.person, people, lambda value: pick("person", value)),
+            choice_select("Launched by", "Anybody", query.person, people, lambda value: pick("person", value)),
             rx.el.select(
                 rx.el.option("Any time", value=""),
                 *(rx.el.option(label, value=value) for value, label in TIMES),

@@ -3,9 +3,11 @@
 import asyncio
 import datetime as dt
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
+
+from pydantic import Field
 
 from opsroom.control_plane.commands import Commands, as_uuid
 from opsroom.control_plane.models import Card, Row, Run, SessionRef
@@ -65,13 +67,15 @@ class RunFilter:
 
 
 class RunPage(Row):
-    """Runs of a filter, newest first. `next` leads to older ones; None when there are none.
+    """Runs of a filter, newest first. `next` leads to older ones; None when there are none. `sessions` has the titles
+    of the runs' sessions.
 
     A page that is not full and has a `next`: one call looks at a bounded number of runs, and this one looked back to
     `searched_to`.
     """
 
     runs: tuple[Card, ...] = ()
+    sessions: Mapping[str, str] = Field(default_factory=dict)
     next: str | None = None
     searched_to: dt.datetime | None = None
     read_at: dt.datetime

@@ -65,10 +65,10 @@ class RunsState(rx.State):
             sign_in = await arrive(self)
             yield
             wanted = run_filter(query)
-            found, sessions = await asyncio.gather(sign_in.control_plane.search_runs(wanted), self._choices(sign_in))
-            self._show(query, here, found, sessions)
+            found, _ = await asyncio.gather(sign_in.control_plane.search_runs(wanted), self._choices(sign_in))
+            self._show(query, here, found)
             yield
-            live = await watch(broadcast.tab_of(self), sign_in, _rows(wanted, found, sessions))
+            live = await watch(broadcast.tab_of(self), sign_in, _rows(wanted, found))
             for name, value in (await live.snapshot()).items():
                 setattr(self, name, value)
             yield
@@ -82,22 +82,21 @@ class RunsState(rx.State):
         finally:
             self.busy = False
 
-    def _show(self, query: dict[str, str], here: str, found: RunPage, sessions: dict[str, str]) -> None:
+    def _show(self, query: dict[str, str], here: str, found: RunPage) -> None:
         self.phase, self.shown = "ready", here
-        self.rows, self.newer = [run_row(run, sessions) for run in found.runs], 0
+        self.rows, self.newer = [run_row(run, found.sessions) for run in found.runs], 0
         self.older = address(query, before=found.next) if found.next else ""
         self.newest = address(query) if query.get("before") else ""
         self.searched_to = iso(found.searched_to)
         self.csv, self.json_file = (address(query, f"{EXPORT}.{kind}") for kind in ("csv", "json"))
 
-    async def _choices(self, sign_in: SignIn) -> dict[str, str]:
-        """Fill the selects; the titles of sessions are needed for the rows as well."""
+    async def _choices(self, sign_in: SignIn) -> None:
+        """Fill the selects."""
         room: ControlPlane = sign_in.control_plane
         templates, sessions, people = await asyncio.gather(room.templates(), room.session_names(), room.members())
-        titles = {session.id: session.title for session in sessions}
         known = {
             "templates": {item.slug: item.title for item in templates},
-            "sessions": titles,
+            "sessions": {session.id: session.title for session in sessions},
             "people": {member.user_id: member.display_name or member.email for member in people},
         }
         for name, asked in (
@@ -106,7 +105,6 @@ class RunsState(rx.State):
             ("people", self.query.person),
         ):
             setattr(self, name, choices({**({asked: asked[:8]} if asked else {}), **known[name]}))
-        return titles
 
     @rx.event(background=True)
     async def load_again(self) -> Any:
@@ -169,14 +167,14 @@ class RunsState(rx.State):
         return {row.id: row.title for row in self.rows}
 
 
-def _rows(wanted: RunFilter, found: RunPage, sessions: dict[str, str]) -> Subject:
+def _rows(wanted: RunFilter, found: RunPage) -> Subject:
     """The rows of one page, in their places whatever becomes of them."""
     ids = [run.id for run in found.runs]
     top = cursor_of(found.runs[0]) if found.runs else None
 
     async def read(sign_in: SignIn) -> Picture:
         fresh = await sign_in.control_plane.refresh_runs(ids, wanted, top)
-        by_id = {run.id: run_row(run, sessions) for run in fresh.runs}
+        by_id = {run.id: run_row(run, found.sessions) for run in fresh.runs}
         values = {
             "rows": [by_id[run_id] for run_id in ids if run_id in by_id],
             "newer": 0 if wanted.before else fresh.newer,

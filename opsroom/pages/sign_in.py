@@ -1,6 +1,7 @@
 """Signing in: a plain form, posted to the server, which keeps what Supabase answers."""
 
 import reflex as rx
+from reflex_components_core.react_router import link as nav_link
 
 from opsroom.components.basics import notice, post_form
 from opsroom.components.shell import brand_mark, theme_toggle
@@ -49,8 +50,11 @@ class SignInState(rx.State):
 
 
 def _reason() -> rx.Component:
+    troubled = (SignInState.reason == "unreachable") | (SignInState.reason == "not_configured")
+    to_setup = nav_link("Open setup", to="/setup", class_name="btn btn-block")
     return rx.fragment(
-        rx.match(SignInState.reason, *((key, notice(*text)) for key, text in REASONS.items()), rx.fragment())
+        rx.match(SignInState.reason, *((key, notice(*text)) for key, text in REASONS.items()), rx.fragment()),
+        rx.cond(troubled, to_setup),
     )
 
 

@@ -2,13 +2,13 @@
 
 import asyncio
 import datetime as dt
-from collections import deque
 
 import reflex as rx
 
 from opsroom.components.notices import Note
 from opsroom.components.views import Freshness
-from opsroom.control_plane.models import Member, Run, SessionSummary
+from opsroom.control_plane.gates import InboxItem
+from opsroom.control_plane.models import Member, Run
 from opsroom.domain.lifecycle import at_least
 from opsroom.room.live import Picture, Subject
 from opsroom.room.present import REASON_WORDS, STATUS_WORDS, iso, span
@@ -25,22 +25,36 @@ class Attention(rx.State):
 
 def attention(member: Member) -> Subject:
     """What is told to a person, whatever page their tabs show."""
-    gates = Gates()
 
     async def read(sign_in: SignIn) -> Picture:
         room = sign_in.control_plane
-        sessions, ended = await asyncio.gather(room.list_sessions(), room.ended_runs(member.user_id))
         may_approve = at_least((await sign_in.member()).role, "approver")
-        waiting = gates.look(sessions) if may_approve else []
-        notes = sorted([*map(ended_note, ended), *waiting], key=lambda note: note.at, reverse=True)
-        return Picture({"needs": needs(sessions, may_approve), "notes": notes}, as_of=iso(dt.datetime.now(dt.UTC)))
+        sessions, ended, gates = await asyncio.gather(
+            room.list_sessions(), room.ended_runs(member.user_id), room.list_gates() if may_approve else _none()
+        )
+        mine = [gate for gate in gates if gate.obstacle is None]
+        notes = sorted([*map(ended_note, ended), *map(gate_note, mine)], key=lambda note: note.at, reverse=True)
+        needs = len(mine) + sum(session.unseen for session in sessions)
+        return Picture({"needs": needs, "notes": notes}, as_of=iso(dt.datetime.now(dt.UTC)))
 
     return Subject("sessions", read, Attention, lasting=True)
 
 
-def needs(sessions: tuple[SessionSummary, ...], may_approve: bool) -> int:
-    """How many things need the person."""
-    return sum(session.unseen + (session.waiting if may_approve else 0) for session in sessions)
+async def _none() -> tuple[InboxItem, ...]:
+    return ()
+
+
+def gate_note(gate: InboxItem) -> Note:
+    """A gate that waits for the person."""
+    place = f" at {gate.step_id}" if gate.step_id else " before it starts"
+    return Note(
+        id=f"gate:{gate.run_id}:{gate.step_id}",
+        state="warn",
+        title=f"Needs your approval: {gate.run.title}",
+        text=f"{gate.session_title} ·{place}",
+        href="/approvals",
+        at=iso(gate.opened_at),
+    )
 
 
 def ended_note(run: Run) -> Note:
@@ -55,30 +69,3 @@ def ended_note(run: Run) -> Note:
         href=f"/runs/{run.id}",
         at=iso(run.finished_at),
     )
-
-
-class Gates:
-    """Notes of gates that began to wait while somebody looked. The first look finds out what waits already."""
-
-    def __init__(self) -> None:
-        self._waiting: dict[str, int] | None = None
-        self._notes: deque[Note] = deque(maxlen=10)
-
-    def look(self, sessions: tuple[SessionSummary, ...]) -> list[Note]:
-        """The latest notes, with those for gates that are new since the last look."""
-        before, self._waiting = self._waiting, {session.id: session.waiting for session in sessions}
-        at = iso(dt.datetime.now(dt.UTC))
-        for session in sessions if before is not None else ():
-            if session.waiting > (before or {}).get(session.id, 0):
-                count = "An approval is" if session.waiting == 1 else f"{session.waiting} approvals are"
-                self._notes.append(
-                    Note(
-                        id=f"gate:{session.id}:{at}",
-                        state="warn",
-                        title=f"{count} waited for",
-                        text=session.title,
-                        href=f"/sessions/{session.id}",
-                        at=at,
-                    )
-                )
-        return list(self._notes)

@@ -59,7 +59,7 @@ def _unified(blocks: Sequence[Block]) -> Iterator[DiffLine]:
             for i, text in enumerate(old):
                 yield DiffLine("removed", str(a + i + 1), "", _parts(text, new[i] if i < len(new) else None)[0])
             for i, text in enumerate(new):
-                yield DiffLine("added", "", str(c + i + 1), _parts(old[i] if i < len(old) else None, text)[1])
+                yield DiffLine("added", "", str(c + i + 1), new=_parts(old[i] if i < len(old) else None, text)[1])
 
 
 def _parts(old: str | None, new: str | None) -> tuple[list[str], list[str]]:

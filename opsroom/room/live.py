@@ -8,6 +8,7 @@ two.
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -46,7 +47,8 @@ class Subject:
 
     `name` tells it from others that the same topic rings for in the same state; a `lasting` one stays with a tab that
     goes to another page. `read_lanes`, where there is one, reads the vars of some lanes only, for a ring that names the
-    lanes that changed.
+    lanes that changed. `pace` is the least time between two reads, in seconds, for what is dear to read and need not be
+    of this moment.
     """
 
     topic: str
@@ -56,6 +58,7 @@ class Subject:
     name: str = ""
     lasting: bool = False
     read_lanes: Callable[[SignIn, frozenset[str]], Awaitable[Picture]] | None = None
+    pace: float = 0.0
 
     def room(self, sign_in: SignIn) -> str:
         """The tabs that show this to `sign_in`: one topic may be shown in several ways."""
@@ -122,11 +125,15 @@ class Live:
     async def _run(self, ended: Callable[[], None]) -> None:
         feed = self._feed = self._sign_in.control_plane.feed(self._subject.topic, on_state=self._liveness_changed)
         ticker = asyncio.create_task(self._tick(feed), name=f"live tick: {self._subject.topic}")
+        last_read = 0.0
         try:
             async with feed:
                 async for ring in feed:
                     if not sign_ins().is_open(self._sign_in):
                         raise NotAuthenticated("Signed out.")
+                    if ring.cause != "resync":
+                        await asyncio.sleep(last_read + self._subject.pace - time.monotonic())
+                    last_read = time.monotonic()
                     waiting, self._begun_after = self._begun_after, []
                     try:
                         picture = await self._read(ring)
@@ -164,9 +171,13 @@ class Live:
         return Picture({**self._values, **part.values}, part.as_of, busy=self._busy or part.busy)
 
     async def _tick(self, feed: Feed) -> None:
+        silent = 0.0
         while True:
-            await asyncio.sleep(BUSY_SECONDS if self._busy else IDLE_SECONDS)
-            feed.ask(self._subject.topic)
+            await asyncio.sleep(BUSY_SECONDS)
+            silent += BUSY_SECONDS
+            if self._busy or silent >= IDLE_SECONDS:  # it may have become busy meanwhile
+                silent = 0.0
+                feed.ask(self._subject.topic)
 
     async def _publish(self, picture: Picture) -> None:
         changed = {name: value for name, value in picture.values.items() if self._values.get(name) != value}

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from opsroom.components.views import PlanNode, PlanView
+from opsroom.domain.template import Approval
 from opsroom.room.present import span
 
 WIDTH: Final = 176
@@ -26,7 +27,7 @@ def plan_view(spec: Mapping[str, Any]) -> PlanView:
         edges=[path for _, path in edges],
         verified=[line for step in steps for line in _verified(step)],
         artifacts=[_artifact(step, rule) for step in steps for rule in step.get("artifacts", ())],
-        approvals=list(_approvals(steps)),
+        approvals=list(_approvals(spec, steps)),
         limits=list(_limits(spec)),
         secrets=[str(name) for name in spec.get("secrets", ())],
     )
@@ -84,12 +85,13 @@ def _edge(start: tuple[int, int], end: tuple[int, int]) -> str:
 
 def _node(step: Mapping[str, Any], x: int, y: int) -> PlanNode:
     kind = str(step.get("kind", ""))
-    count = len(step.get("artifacts", ())), len(_verifiers(step))
+    count = len(step.get("artifacts", ())), len(_checks(step))
     facts = [
         "waits for a person" if kind == "gate" else f"≤ {_seconds(step.get('timeout_seconds', 600))}",
         f"{count[0]} artifact{'s' if count[0] > 1 else ''}" if count[0] else "",
         f"{count[1]} check{'s' if count[1] > 1 else ''}" if count[1] else "",
         "may fail" if step.get("required") is False else "",
+        "can be undone" if step.get("rollback") else "",
     ]
     return PlanNode(
         id=str(step["id"]),
@@ -102,14 +104,16 @@ def _node(step: Mapping[str, Any], x: int, y: int) -> PlanNode:
     )
 
 
-def _verifiers(step: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return list(step.get("verify") or step.get("verifiers") or ())
+def _checks(step: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [*step.get("preconditions", ()), *step.get("verifiers", ())]
 
 
 def _verified(step: Mapping[str, Any]) -> Iterable[str]:
     title = step.get("title") or step["id"]
-    for check in _verifiers(step):
-        yield f"{title}: {check.get('title') or check.get('id') or check.get('kind')}"
+    for check in step.get("preconditions", ()):
+        yield f"Before {title}: {_check(check)}"
+    for check in step.get("verifiers", ()):
+        yield f"{title}: {_check(check)}"
     if step.get("kind") == "http" and (expect := step.get("with", {}).get("expect")):
         names: dict[str, str] = {
             "status": "the status",
@@ -124,10 +128,25 @@ def _artifact(step: Mapping[str, Any], rule: Mapping[str, Any]) -> str:
     return f"{rule.get('path')}{must} from {step.get('title') or step['id']}"
 
 
-def _approvals(steps: Steps) -> Iterable[str]:
+def _check(check: Mapping[str, Any]) -> str:
+    return f"{check.get('name')}{'' if check.get('required', True) else ' (may fail)'}"
+
+
+def _approvals(spec: Mapping[str, Any], steps: Steps) -> Iterable[str]:
+    before = spec.get("approval") or ({} if spec.get("risk") == "block" else None)
+    if before is not None:
+        yield f"Before it starts: {_approvers(before)}"
     for step in steps:
         if step.get("kind") == "gate":
-            yield f"At {step.get('title') or step['id']}"
+            yield f"At {step.get('title') or step['id']}: {_approvers(step.get('with', {}))}"
+
+
+def _approvers(policy: Mapping[str, Any]) -> str:
+    """Who has to approve, in words; what a policy leaves out is as `opsroom.domain.template.Approval` says."""
+    rule = Approval.model_validate(dict(policy))
+    who = f"{rule.role}s" if rule.approvers > 1 else f"{'an' if rule.role[0] in 'aeiou' else 'a'} {rule.role}"
+    count = f"{rule.approvers} " if rule.approvers > 1 else ""
+    return f"{count}{who}{'' if rule.self_approval else ' other than you'}, within {_seconds(rule.expires_seconds)}"
 
 
 def _limits(spec: Mapping[str, Any]) -> Iterable[str]:

@@ -18,6 +18,7 @@ from opsroom.domain.errors import NotAMember, NotAuthenticated, OpsRoomError
 from opsroom.domain.param_text import read_json
 from opsroom.domain.params import MAX_BYTES
 from opsroom.room.artifact_files import artifact_bytes, artifact_view, bundle
+from opsroom.room.bundles import find, zipped
 from opsroom.room.command_bar import act, offer
 from opsroom.room.export import export
 from opsroom.room.live import signed_out
@@ -131,6 +132,21 @@ async def command(request: Request) -> Response:
     return JSONResponse(await act(require(_cookie(request)), order))
 
 
+async def spec_zip(request: Request) -> Response:
+    """A Spec Kit bundle as a zip; the same bundle gives the same bytes."""
+    signed_in = require(_cookie(request))
+    query, slug = request.query_params, request.path_params["slug"]
+    found = await find(signed_in.control_plane, slug, query.get("source", ""), query.get("version", ""))
+    return Response(
+        zipped(found.files, found.slug),
+        media_type="application/zip",
+        headers={
+            "Content-Disposition": f'attachment; filename="{found.slug}.zip"',
+            "Cache-Control": "private, no-store",
+        },
+    )
+
+
 async def _refused(_: Request, error: Exception) -> Response:
     if not isinstance(error, OpsRoomError):
         raise error
@@ -181,6 +197,7 @@ def server() -> Starlette:
             Route("/api/runs/export.{kind:str}", export),
             Route("/api/command", command_bar),
             Route("/api/command", command, methods=["POST"]),
+            Route("/api/specs/{slug}.zip", spec_zip),
             Route("/api/runs/{run_id}/log", log),
             Route("/api/runs/{run_id}/bundle", bundle),
             Route("/api/runs/{run_id}/log.{form}", log_file),

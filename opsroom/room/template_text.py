@@ -22,6 +22,27 @@ JSON_TAGS: Final = frozenset(f"tag:yaml.org,2002:{kind}" for kind in _KINDS)
 MERGE: Final = "tag:yaml.org,2002:merge"
 
 
+BEGINNING: Final = """\
+slug: my-runbook
+title: My runbook
+description: Says what it does, and what it needs.
+risk: info
+params:
+  type: object
+  required: [name]
+  properties:
+    name: {type: string, title: Name, maxLength: 40}
+steps:
+  - id: greet
+    title: Greet
+    kind: shell
+    timeout_seconds: 60
+    with:
+      argv: [echo, "{{ params.name }}"]
+"""
+"""What a new template begins as."""
+
+
 @dataclass(frozen=True)
 class Reading:
     """What a text says: the template if it is one, the plain value if it is at least YAML, and what is wrong."""

@@ -12,7 +12,7 @@ returns integer
 language sql immutable
 set search_path = ''
 as $$
-  select case when p_scattered then 20000 when p_text then 40000 else 200000 end;
+  select case when p_scattered then 20000 when p_text then 40000 else 120000 end;
 $$;
 
 -- Up to this many runs of one session or person are sorted as a whole; with more of them, the walk by age meets enough.
@@ -198,7 +198,8 @@ end;
 $$;
 
 -- Newest first. `next` is the cursor to what is older, null when there is nothing; a page that is not full and has a `next` means that the
--- search looked at as many runs as one call may: `searched_to` says back to when. An empty filter is all runs.
+-- search looked at as many runs as one call may: `searched_to` says back to when. `sessions` has the titles of the runs' sessions. An empty
+-- filter is all runs.
 create function public.search_runs(p_filter jsonb default '{}', p_before text default null, p_limit integer default 50)
 returns json
 language plpgsql stable security definer
@@ -238,6 +239,8 @@ begin
   end if;
   return json_build_object(
     'runs', (select coalesce(json_agg(private.run_json(v_runs[n]) order by n), '[]') from generate_subscripts(v_runs, 1) as n),
+    'sessions', (select coalesce(json_object_agg(s.id, s.title), '{}') from public.sessions as s
+                 where s.id in (select r.session_id from unnest(v_runs) as r)),
     'next', case when v_last.id is not null then private.run_cursor(v_last) end,
     'searched_to', v_searched_to,
     'read_at', clock_timestamp());

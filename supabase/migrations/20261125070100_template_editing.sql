@@ -29,7 +29,7 @@ begin
     select * into v_newest from public.template_versions where slug = v_slug order by version desc limit 1;
   end if;
   return json_build_object('valid', v_errors = '[]', 'errors', v_errors, 'slug', v_slug, 'digest', v_digest,
-    'newest', v_newest.version, 'unchanged', v_errors = '[]' and v_digest = v_newest.digest);
+    'newest', v_newest.version, 'unchanged', coalesce(v_digest = v_newest.digest, false));
 end;
 $$;
 

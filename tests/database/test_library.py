@@ -48,6 +48,8 @@ async def test_a_check_says_what_a_save_would_and_stores_nothing(room: Room) -> 
     before = await room.value("select count(*) from public.template_versions")
     same = await viewer.call("validate_template", p_spec=TEMPLATE | {"slug": "checked"})
     assert (same["valid"], same["unchanged"], same["newest"], same["digest"]) == (True, True, 1, saved["digest"])
+    fresh = await viewer.call("validate_template", p_spec=TEMPLATE | {"slug": "fresh"})
+    assert (fresh["valid"], fresh["unchanged"], fresh["newest"]) == (True, False, None)
     other = await viewer.call("validate_template", p_spec=TEMPLATE | {"slug": "checked", "title": "Else"})
     assert (other["valid"], other["unchanged"], other["newest"]) == (True, False, 1)
     steps = [{"id": "a", "title": "A", "kind": "noop", "needs": ["b"]}]

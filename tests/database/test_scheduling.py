@@ -89,6 +89,28 @@ async def test_runs_with_one_key_go_one_after_another_across_sessions(
     assert [c["run_id"] for c in await worker.claim(9)] == [second]
 
 
+async def test_a_key_that_goes_elsewhere_does_not_keep_those_behind_it_waiting(
+    room: Room, operator: Person, session_id: str, worker: Worker
+) -> None:
+    """Two lanes' heads have the same key: one goes, and in the other's lane the next run does, in one and the same claim."""
+    keyed, plain = await seed(room, "upgrade", concurrency_key="all"), await seed(room, "plain")
+    first = await queue(operator, session_id, keyed, "A")
+    blocked, behind = await queue(operator, session_id, keyed, "B"), await queue(operator, session_id, plain, "B")
+    assert {c["run_id"] for c in await worker.claim(9)} == {first, behind}
+    assert await worker.claim(9) == []
+    assert (await operator.call("read_run", p_run_id=blocked))["run"]["status"] == "queued"
+
+
+async def test_a_lane_with_slots_passes_over_a_key_that_it_just_took(
+    room: Room, operator: Person, session_id: str, worker: Worker
+) -> None:
+    keyed, plain = await seed(room, "upgrade", concurrency_key="all"), await seed(room, "plain")
+    await operator.call("set_lane", p_session_id=session_id, p_lane="A", p_capacity=2)
+    first, _ = [await queue(operator, session_id, keyed) for _ in range(2)]
+    behind = await queue(operator, session_id, plain)
+    assert {c["run_id"] for c in await worker.claim(9)} == {first, behind}
+
+
 async def test_claims_at_once_never_share_a_key(room: Room, operator: Person, worker: Worker) -> None:
     slug = await seed(room, "upgrade", concurrency_key="all")
     for i in range(6):

@@ -2,6 +2,7 @@
 
 from playwright.async_api import Browser, Page, expect
 
+from opsroom.control_plane.search import RunFilter
 from opsroom.local.services import Service
 from tests.support.room import Room, enter, visitor
 from tests.ui.conftest import operator_room
@@ -53,6 +54,33 @@ async def test_the_end_of_ones_run_is_told_on_every_page_and_counted_in_the_titl
     await page.reload()
     await expect(page.get_by_role("heading", name="A bad one")).to_be_visible()
     await expect(toasts).to_have_count(0)  # told once
+
+
+async def test_an_approval_that_waits_for_one_is_told_and_counted(page: Page, room: Room) -> None:
+    session = await create_session(page, "Guarded")
+    guarded = {
+        "slug": "guarded",
+        "title": "Guarded",
+        "approval": {"self_approval": True},
+        "steps": [{"id": "nothing", "title": "Nothing", "kind": "noop"}],
+    }
+    foreign = {**guarded, "slug": "guarded-by-others", "approval": {}}
+    before = await page.title()
+    count = int(before[1:].split(")")[0]) if before.startswith("(") else 0
+    async with operator_room(room) as control_plane:
+        for spec in (foreign, guarded):
+            await control_plane.save_template(spec)
+            await control_plane.create_run(session, spec["slug"], {}, title=f"Run of {spec['slug']}")
+    toasts = page.get_by_role("region", name="Notifications").get_by_role("listitem")
+    await expect(toasts.filter(has_text="Needs your approval: Run of guarded")).to_have_count(1)
+    await expect(toasts.filter(has_text="guarded-by-others")).to_have_count(0)  # somebody else has to
+    await page.wait_for_function(f"document.title.startsWith('({count + 1})')")
+    await toasts.get_by_role("button", name="Open").click()
+    await page.wait_for_url("**/approvals")
+    async with operator_room(room) as control_plane:
+        for run in await control_plane.runs(RunFilter(session_id=session)):
+            await control_plane.cancel_run(run.id)
+    await page.wait_for_function(f"!document.title.startsWith('({count + 1})')")
 
 
 async def test_the_browser_notifies_only_who_asked_for_it_and_looks_elsewhere(

@@ -142,14 +142,16 @@ def test_a_plan_goes_from_left_to_right_and_says_what_it_promises() -> None:
             "title": "Diamond",
             "retry": {"attempts": 3, "on": ["lost"]},
             "queue_timeout_seconds": 60,
+            "risk": "block",
             "params": {},
             "steps": [
                 step("a"),
                 step("b", "a", artifacts=[{"path": "b.json"}]),
                 step("c", "a"),
-                step("d", "b", "c"),
+                step("d", "b", "c", verifiers=[{"name": "It answers", "kind": "shell", "with": {"argv": ["true"]}}]),
+                {"id": "ask", "title": "Ask", "kind": "gate", "needs": ["d"], "with": {"approvers": 2, "self_approval": True}},
                 {
-                    "id": "e", "title": "Ask", "kind": "http", "needs": ["a", "d"],
+                    "id": "e", "title": "Probe", "kind": "http", "needs": ["a", "ask"],
                     "with": {"url": "https://x.test", "expect": {"status": [200]}},
                 },
             ],
@@ -157,11 +159,16 @@ def test_a_plan_goes_from_left_to_right_and_says_what_it_promises() -> None:
     )  # fmt: skip
     plan = plan_view(template.spec())
     column = {node.id: node.x // (WIDTH + GAP_X) for node in plan.nodes}
-    assert column == {"a": 0, "b": 1, "c": 1, "d": 2, "e": 3}
+    assert column == {"a": 0, "b": 1, "c": 1, "d": 2, "ask": 3, "e": 4}
     assert len({(node.x, node.y) for node in plan.nodes}) == len(plan.nodes)
-    assert len(plan.edges) == 6
-    assert plan.width == 4 * WIDTH + 3 * GAP_X
-    assert plan.verified == ["Ask: the status"]
+    assert len(plan.edges) == 7
+    assert plan.width == 5 * WIDTH + 4 * GAP_X
+    assert plan.verified == ["D: It answers", "Probe: the status"]
+    assert plan.approvals == [
+        "Before it starts: an approver other than you, within 24 h 00 m",
+        "At Ask: 2 approvers, within 24 h 00 m",
+    ]
+    assert [node.id for node in plan.nodes if node.gate] == ["ask"]
     assert plan.artifacts == ["b.json from B"]
     assert plan.limits == [
         "Ends after 1 h 00 m at the latest",
