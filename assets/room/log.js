@@ -68,18 +68,25 @@ export function LogView({ src, live, linked = false }) {
   const touched = useRef(0);
   const following = useRef(follow);
   following.current = follow;
+  const frame = useRef(0);
+  const settle = useCallback(() => {
+    cancelAnimationFrame(frame.current);
+    // After the next drawing: before it the list is not as tall as it says, and would stop short.
+    frame.current = requestAnimationFrame(() => {
+      if (goal.current >= 0) list.current?.scrollToIndex({ index: goal.current, align: "center" });
+      else if (following.current) list.current?.scrollToIndex({ index: "LAST", align: "end" });
+    });
+  }, []);
   const bring = useCallback((index) => {
     goal.current = index;
     list.current?.scrollToIndex({ index, align: "center" });
+    settle();
   }, []);
   const ranged = ({ startIndex, endIndex }) => {
-    if (goal.current < 0) return;
-    if (goal.current >= startIndex && goal.current <= endIndex) goal.current = -1;
-    else list.current?.scrollToIndex({ index: goal.current, align: "center" });
-  };
-  const measured = () => {
-    if (goal.current >= 0) list.current?.scrollToIndex({ index: goal.current, align: "center" });
-    else if (following.current) list.current?.scrollToIndex({ index: "LAST", align: "end" });
+    const wanted = goal.current;
+    if (wanted < 0) return;
+    if (wanted < startIndex || wanted > endIndex) settle();
+    else setTimeout(() => goal.current === wanted && (goal.current = -1), 200);
   };
   const touch = () => {
     touched.current = Date.now();
@@ -88,7 +95,9 @@ export function LogView({ src, live, linked = false }) {
   const toEnd = useCallback(() => {
     goal.current = -1;
     setFollow(true);
+    following.current = true;
     list.current?.scrollToIndex({ index: "LAST", align: "end" });
+    settle();
   }, []);
   const go = (way) => {
     if (!hits.length) return;
@@ -171,7 +180,7 @@ export function LogView({ src, live, linked = false }) {
           followOutput: follow ? "auto" : false,
           atBottomStateChange: (bottom) => (bottom ? setFollow(goal.current < 0 && !(needle && hit >= 0)) : Date.now() - touched.current < 1000 && setFollow(false)),
           rangeChanged: ranged,
-          totalListHeightChanged: measured,
+          totalListHeightChanged: settle,
           atBottomThreshold: 40,
           increaseViewportBy: 400,
           tabIndex: 0,

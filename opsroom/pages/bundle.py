@@ -21,8 +21,8 @@ from opsroom.components.spec_kit import file_tabs, source_view, spec_findings, v
 from opsroom.control_plane.errors import ControlPlaneUnreachable
 from opsroom.domain.errors import NotAuthenticated, OpsRoomError
 from opsroom.domain.spec_kit import FILES
-from opsroom.room.bundles import find, finding_rows, source_lines, state_of, tabs, verdict_of
 from opsroom.room.artifact_views import as_prose
+from opsroom.room.bundles import find, finding_rows, source_lines, state_of, tabs, verdict_of
 from opsroom.room.viewer import LOAD_AGAIN_SECONDS, Viewer, arrive, to_sign_in
 
 
