@@ -6,7 +6,7 @@ export UV_PYTHON_DOWNLOADS ?= never
 export REFLEX_TELEMETRY_ENABLED := false
 RUN := .venv/bin
 
-.PHONY: help up setup test check format model soak bench reset clean
+.PHONY: help up setup test check format model soak bench bench-ui reset clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -57,6 +57,10 @@ soak: .venv/.installed-dev ## Half an hour of random faults: 8 workers, 50,000 r
 bench: .venv/.installed-dev ## Print the benchmarks: ratios against references in the same run
 	@sh tools/install-chromium
 	@$(RUN)/python -m bench
+
+bench-ui: .venv/.installed-dev ## The benchmarks of the room alone: board, pages, log, runs
+	@sh tools/install-chromium
+	@$(RUN)/python -m bench board room pages runs
 
 reset: setup ## Forget the embedded database and everything else in .opsroom, after asking
 	@$(RUN)/opsroom reset

@@ -8,6 +8,7 @@ from opsroom.domain.errors import WorkerProtocol
 from workers import logs
 from workers.app import Worker
 from workers.config import ConfigurationError, Settings, load
+from workers.process import ProcessNotStarted
 from workers.store import Refused
 
 PR_SET_DUMPABLE = 4
@@ -31,10 +32,13 @@ def main() -> int:
         ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     try:
         asyncio.run(_work(settings))
+    except ConfigurationError as error:
+        sys.stderr.write(f"The worker can not start:\n{error}\n")
+        return 2
     except WorkerProtocol as error:
         sys.stderr.write(f"The worker can not start: {error.message}. {error.hint or ''}\n")
         return 2
-    except (OSError, Refused) as error:
+    except (OSError, ProcessNotStarted, Refused) as error:
         sys.stderr.write(f"The worker can not start: {error}\n")
         return 1
     return 0

@@ -10,22 +10,24 @@ import signal
 import socket
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Final, TypeVar
 
-from opsroom.domain.errors import OpsRoomError, WorkerNotFound
+from opsroom.domain.errors import InvalidTemplate, OpsRoomError, WorkerNotFound
 from opsroom.domain.lifecycle import TERMINAL
+from workers import immediate
 from workers.bundler import Bundler
-from workers.config import Settings
+from workers.config import ConfigurationError, Settings
 from workers.execution import RunExecution
 from workers.gates import Gates
 from workers.health import Health
-from workers.lease import LeaseKeeper
+from workers.lease import Lease, LeaseKeeper
 from workers.metrics import Metrics
 from workers.process import Leash
 from workers.secrets import Masker, Vault
 from workers.services import Services
-from workers.store import Claim, Objects, Refused, Unavailable, open_store
+from workers.store import LARGEST_GROUP, Claim, Objects, Refused, Unavailable, open_store
 from workers.sweep import Sweeper
 
 log = logging.getLogger(__name__)
@@ -47,7 +49,7 @@ class Worker:
         self._store = open_store(settings, self.id)
         self._metrics = Metrics()
         self._metrics.capacity.set(settings.concurrency)
-        self._leash = Leash()
+        self._leash = Leash(settings.control_groups)
         vault = Vault(settings.secrets)
         own = [settings.service_key, settings.database_url or ""]
         self._services = Services(
@@ -61,6 +63,8 @@ class Worker:
             else None
         )
         self._runs: dict[asyncio.Task[None], RunExecution] = {}
+        self._together: dict[asyncio.Task[None], int] = {}
+        """Runs that are ended together, and how many they are."""
         self._wake = asyncio.Event()
         self._draining = asyncio.Event()
         self._registered = False
@@ -72,8 +76,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.drain)
-        await self._leash.start()
-        self._leash.prepare()
+        await self._start_leash()
         if self._settings.port is not None:
             await self.health.start(self._settings.host, self._settings.port)
         await self._store.open()
@@ -81,7 +84,8 @@ class Worker:
         try:
             await self._until_draining(self._register(), None)
             if not self._draining.is_set():
-                log.info("worker started", extra={"worker": self.id, "transport": self._store.transport})
+                about = {"worker": self.id, "transport": self._store.transport, "held_by": self._leash.held_by}
+                log.info("worker started", extra=about)
                 background = [
                     asyncio.create_task(work, name=name)
                     for name, work in (
@@ -105,17 +109,32 @@ class Worker:
             await self._leash.close()
             await self.health.close()
 
+    async def _start_leash(self) -> None:
+        """Raises ConfigurationError when the control groups that were asked for can not be had."""
+        await self._leash.start()
+        if self._settings.control_groups not in ("auto", "off", self._leash.groups):
+            await self._leash.close()
+            raise ConfigurationError(
+                f"OPSROOM_WORKER_CONTROL_GROUPS asks for {self._settings.control_groups}, and this worker can not make "
+                "such groups here: give it a writable subtree (systemd: Delegate=yes), or set auto"
+            )
+        self._leash.prepare()
+
     def drain(self) -> None:
         """First call: no new claims. Second call: stop the runs."""
         if not self._draining.is_set():
-            log.info("draining", extra={"worker": self.id, "active": len(self._runs)})
+            log.info("draining", extra={"worker": self.id, "active": self._active})
             self._draining.set()
             self._metrics.draining.set(1)
             self._wake.set()
             return
-        log.warning("stopping the runs", extra={"worker": self.id, "active": len(self._runs)})
+        log.warning("stopping the runs", extra={"worker": self.id, "active": self._active})
         for execution in self._runs.values():
             execution.stop()
+
+    @property
+    def _active(self) -> int:
+        return len(self._runs) + sum(self._together.values())
 
     def _not_ready(self) -> str | None:
         if self._draining.is_set():
@@ -127,7 +146,7 @@ class Worker:
 
     def _remark(self) -> str:
         """What /readyz says besides."""
-        return f"losses are noticed by the {self._store.losses}"
+        return f"losses are noticed by the {self._store.losses}\nprocesses are held by {self._leash.held_by}"
 
     def _on_background_end(self, task: asyncio.Task[None]) -> None:
         """A worker without heartbeats or sweeps must not go on as if nothing had happened."""
@@ -158,9 +177,10 @@ class Worker:
     async def _claim_until_draining(self) -> None:
         while not self._draining.is_set():
             self._wake.clear()
-            free = self._settings.concurrency - len(self._runs)
-            claimed = await self._claim(free) if free > 0 else 0
-            if free > 0 and claimed == free:
+            # Not all at once: while one batch of short runs ends, the next one is claimed.
+            wanted = min(self._settings.concurrency - self._active, LARGEST_GROUP)
+            claimed = await self._claim(wanted) if wanted > 0 else 0
+            if wanted > 0 and claimed == wanted:
                 continue
             pause = self._settings.poll_seconds * random.uniform(0.75, 1.25)  # noqa: S311  jitter, not a secret
             with contextlib.suppress(TimeoutError):
@@ -179,22 +199,49 @@ class Worker:
             return 0
         self._metrics.claim_seconds.observe(time.monotonic() - sent)
         self._metrics.claims.inc(len(claims))
+        together: list[Lease] = []
         for claim in claims:
-            self._begin(claim, sent)
+            lease = self._keeper.hold(claim, sent)
+            (together.append if _goes_together(claim) else self._begin)(lease)
+        if together:
+            self._begin_together(together, sent)
         return len(claims)
 
-    def _begin(self, claim: Claim, counted_from: float) -> None:
-        lease = self._keeper.hold(claim, counted_from)
+    def _begin_together(self, leases: list[Lease], sent: float) -> None:
+        async def execute() -> None:
+            outcomes = ["error"] * len(leases)
+            try:
+                outcomes = await immediate.run_together(self._services, leases)
+            except Exception:
+                # Without heartbeats the leases run out, and the sweep ends the runs.
+                log.exception("runs broke the worker's code", extra={"runs": len(leases)})
+            seconds = time.monotonic() - sent
+            for lease, outcome in zip(leases, outcomes, strict=True):
+                self._keeper.let_go(lease)
+                self._metrics.runs_finished.labels(outcome).inc()
+                self._metrics.run_seconds.observe(seconds)
+                if self._bundler and outcome in TERMINAL:
+                    self._bundler.ended(lease.claim.run_id)
+            log.info("runs ended", extra={"outcomes": dict(Counter(outcomes))})
+
+        task = asyncio.create_task(execute(), name=f"{len(leases)} runs")
+        self._together[task] = len(leases)
+        self._metrics.runs_active.set(self._active)
+        task.add_done_callback(self._on_run_end)
+
+    def _begin(self, lease: Lease) -> None:
+        claim = lease.claim
         execution = RunExecution(self._services, lease)
+        # An answer that took longer than the lease, or than the worker's time: somebody else shall have the run now.
+        late = lease.expired()
         if self._draining.is_set():
-            # It came too late: somebody else shall have it now, not after the lease.
             execution.stop()
 
         async def execute() -> None:
             began = time.monotonic()
             outcome = "error"
             try:
-                outcome = await execution.run()
+                outcome = await (execution.hand_back() if late else execution.run())
             except Exception:
                 # Without a heartbeat the lease runs out, and the sweep ends the run.
                 log.exception("a run broke the worker's code", extra={"run_id": claim.run_id})
@@ -208,12 +255,13 @@ class Worker:
 
         task = asyncio.create_task(execute(), name=f"run {claim.run_id}")
         self._runs[task] = execution
-        self._metrics.runs_active.set(len(self._runs))
+        self._metrics.runs_active.set(self._active)
         task.add_done_callback(self._on_run_end)
 
     def _on_run_end(self, task: asyncio.Task[None]) -> None:
-        del self._runs[task]
-        self._metrics.runs_active.set(len(self._runs))
+        self._runs.pop(task, None)
+        self._together.pop(task, None)
+        self._metrics.runs_active.set(self._active)
         # Its lane has a free slot now, and so has this worker.
         self._wake.set()
 
@@ -228,8 +276,8 @@ class Worker:
 
     async def _drain(self) -> None:
         await self._tell(self._store.drain_worker)
-        while self._runs:
-            await asyncio.wait(set(self._runs))
+        while tasks := {*self._runs, *self._together}:
+            await asyncio.wait(tasks)
         if self._bundler:
             await self._bundler.finish(GOODBYE_SECONDS)
         await self._tell(self._store.stop_worker)
@@ -240,3 +288,10 @@ class Worker:
         with contextlib.suppress(Unavailable, Refused, OpsRoomError, TimeoutError):
             async with asyncio.timeout(GOODBYE_SECONDS):
                 await (goodbye() if self._registered else asyncio.sleep(0))
+
+
+def _goes_together(claim: Claim) -> bool:
+    try:
+        return immediate.goes_together(claim)
+    except InvalidTemplate:
+        return False  # its own execution says what is wrong

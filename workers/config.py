@@ -42,6 +42,7 @@ class Settings:
     start_directory: Path = field(default_factory=Path.cwd)
     step_environment: tuple[str, ...] = ()
     signing_key: Ed25519PrivateKey | None = field(default=None, repr=False)
+    control_groups: str = "auto"
     log_level: str = "INFO"
 
 
@@ -66,6 +67,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         work_root=reader.directory("OPSROOM_WORK_ROOT"),
         step_environment=tuple(filter(None, re.split(r"[,\s]+", environ.get("OPSROOM_STEP_ENV", "")))),
         signing_key=reader.key("OPSROOM_SIGNING_KEY"),
+        control_groups=reader.choice("OPSROOM_WORKER_CONTROL_GROUPS", ("auto", "v2", "v1", "off")),
         log_level=reader.level("OPSROOM_LOG_LEVEL"),
     )
     if reader.problems:
@@ -126,6 +128,12 @@ class _Reader:
         except (OSError, UnusableKey) as error:
             self.problems.append(f"{name} is {file!r}: give a file with an Ed25519 key in PEM ({error})")
             return None
+
+    def choice(self, name: str, choices: tuple[str, ...]) -> str:
+        value = self._environ.get(name) or choices[0]
+        if value not in choices:
+            self.problems.append(f"{name} is {value!r}: give {', '.join(choices[:-1])} or {choices[-1]}")
+        return value
 
     def level(self, name: str) -> str:
         value = (self._environ.get(name) or "INFO").upper()

@@ -64,7 +64,7 @@ class Evidence:
         data: dict[str, JsonValue] | None = None,
     ) -> None:
         """Add one event; masked, cut to the longest message there may be."""
-        self._add(kind, step, _shortened(self._masker.mask(message)), level, data or {})
+        self._add(kind, step, shortened(self._masker.mask(message)), level, data or {})
         await self._wait_for_room()
 
     async def output(self, step: str, stream: str, text: str, partial: bool) -> None:
@@ -176,7 +176,8 @@ class Evidence:
         return events
 
 
-def _shortened(message: str) -> str:
+def shortened(message: str) -> str:
+    """Without NUL characters, and cut to the longest message there may be."""
     data = message.replace("\x00", "\ufffd").encode(errors="replace")
     if len(data) <= MAX_MESSAGE_BYTES:
         return data.decode()

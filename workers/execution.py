@@ -1,32 +1,23 @@
 """One run, from claim to end: start committed first, then the steps as a graph, then the finish."""
 
 import asyncio
-import functools
-import json
 import logging
 from typing import Literal
 
 from opsroom.domain.errors import InvalidTemplate, OpsRoomError
-from opsroom.domain.template import Template, parse
+from opsroom.domain.template import Template
 from workers import immediate
 from workers.carried import CarryRefused, restore
 from workers.clock import RunClock
+from workers.ending import ENDINGS, Ending, finish, release, template_of
 from workers.evidence import Evidence
 from workers.lease import Lease
 from workers.services import RunScope, Services
 from workers.step_run import StepResult, StepRunner
-from workers.store import Batch, End, Started, StartVerdict
+from workers.store import End, Started, StartVerdict
 from workers.workdir import directories
 
 log = logging.getLogger(__name__)
-
-Ending = Literal["cancelled", "timed_out", "stopped", "lost"]
-
-ENDINGS: dict[Ending, End] = {
-    "cancelled": End("cancelled", "cancelled_by_person", "Cancelled on request"),
-    "timed_out": End("timed_out", "run_timeout", "The run's timeout is over"),
-    "stopped": End("failed", "worker_error", "The worker was stopped before the run had finished"),
-}
 
 
 class RunExecution:
@@ -45,6 +36,14 @@ class RunExecution:
         self._stop_asked.set()
         if self._starting:
             self._starting.cancel()
+
+    async def hand_back(self) -> str:
+        """Of a run that nothing was done for; given up after another lease, when the sweep has ended it long ago."""
+        try:
+            async with asyncio.timeout(self._claim.lease_seconds):
+                return (await self._services.store.release_run(self._claim)).verdict
+        except TimeoutError:
+            return "lost"
 
     async def run(self) -> str:
         """The outcome: a terminal status, `released` or `lost`."""
@@ -70,16 +69,16 @@ class RunExecution:
     async def _run_held(self) -> str:
         claim = self._claim
         try:
-            template = _template(json.dumps(claim.spec))
+            template = template_of(claim)
         except InvalidTemplate as error:
-            return await self._finish(End("failed", "invalid_template", error.message))
+            return await finish(self._services, claim, End("failed", "invalid_template", error.message))
         match await self._start():
             case "lost":
                 return "lost"
             case "cancel":
-                return await self._finish(ENDINGS["cancelled"])
+                return await finish(self._services, claim, ENDINGS["cancelled"])
             case "stopped":
-                return await self._release()
+                return await release(self._services, claim)
             case "started":
                 log.debug("run started", extra={"run_id": claim.run_id, "template": claim.template_slug})
         evidence = Evidence(self._services.store, self._lease, self._services.masker, self._services.metrics)
@@ -100,10 +99,12 @@ class RunExecution:
             log.exception("a run broke the worker's code", extra={"run_id": claim.run_id})
         finally:
             evidence.abandon()
-        return await self._finish(end, last)
+        return await finish(self._services, claim, end, last)
 
     async def _start(self) -> StartVerdict | Literal["stopped"]:
         """Whether the start is committed; `stopped` when the worker has to go and does not know."""
+        if self._claim.started:
+            return "started"
         if self._stop_asked.is_set():
             return "stopped"
         starting = self._services.store.start_run(self._claim)
@@ -116,28 +117,6 @@ class RunExecution:
             return "stopped"
         finally:
             self._starting = None
-
-    async def _release(self) -> str:
-        match (await self._services.store.release_run(self._claim)).verdict:
-            case "started":
-                # The start was committed and its answer was not waited for: nothing was spawned.
-                return await self._finish(ENDINGS["stopped"])
-            case verdict:
-                return verdict
-
-    async def _finish(self, end: End, last: Batch | None = None) -> str:
-        end = End(end.status, end.reason, self._services.masker.mask(end.message or "") or None, end.exit_code)
-        try:
-            held = await self._services.store.finish_run(self._claim, end, last)
-        except OpsRoomError as error:
-            if end.status != "succeeded" and last is None:
-                raise
-            # The database knows better, for instance that a required step is not done: then it did not succeed. Its
-            # last events are tried again, unless they are what was refused.
-            refused = End("failed", "worker_error", f"The success was refused: {error.message}")
-            kept = last if end.status == "succeeded" else None
-            return await self._finish(refused if end.status == "succeeded" else end, kept)
-        return end.status if held.verdict == "ok" else "lost"
 
     async def _execute(self, template: Template, evidence: Evidence) -> End:
         """The graph, until it is through or has to end: by a person, by time, by the worker, by broken evidence."""
@@ -237,9 +216,3 @@ def _summary(results: list[StepResult]) -> End:
     if bad.status == "timed_out":
         return End("timed_out", bad.reason or "step_timeout", message, bad.exit_code)
     return End("failed", bad.reason or "step_failed", message, bad.exit_code)
-
-
-@functools.lru_cache(maxsize=256)
-def _template(spec: str) -> Template:
-    """Parsed once: many runs pin the same version."""
-    return parse(json.loads(spec))

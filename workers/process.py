@@ -1,24 +1,28 @@
 """Processes of runs, started and ended through the leash. See `workers.leash` for what it promises."""
 
-import array
 import asyncio
 import contextlib
 import json
 import os
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from workers import leash
 from workers.environment import base_environment
+from workers.seats import Seat, Supervisor
 
-PIPE_BYTES = 1 << 20
-STREAM_LIMIT = 1 << 18
+PROJECT = str(Path(leash.__file__).parent.parent.parent)
+PROGRAM = "import sys; sys.path.append(sys.argv[3]); from workers.leash.nursery import main; main()"
 SPARES = 2
 """Supervisors that sit ready."""
+KEPT = 8
+"""Supervisors that have nothing to do."""
 REFILL_SECONDS = 0.02
+GREETING_SECONDS = 30.0
+NOT_ALIVE = "the leash, which starts all processes, does not stay alive; see the worker's log"
 
 
 class ProcessNotStarted(Exception):
@@ -37,15 +41,12 @@ class Exit:
 class Process:
     """A running command; its streams end when all that it started is gone."""
 
-    def __init__(
-        self,
-        streams: tuple[asyncio.StreamReader, asyncio.StreamReader],
-        transports: tuple[asyncio.BaseTransport, ...],
-        control: tuple[asyncio.StreamReader, asyncio.StreamWriter],
-    ) -> None:
-        self.stdout, self.stderr = streams
-        self._transports = transports
-        self._reader, self._writer = control
+    def __init__(self, seat: Seat, on_end: Callable[[Supervisor], None]) -> None:
+        self.stdout, self.stderr = seat.streams
+        self._transports = seat.transports
+        self._supervisor = seat.supervisor
+        self._on_end = on_end
+        self._free = False
         self._exit = asyncio.create_task(self._read_exit())
 
     async def wait(self) -> Exit:
@@ -54,73 +55,65 @@ class Process:
 
     def stop(self, grace_seconds: float) -> None:
         """TERM to the process group now, KILL to the whole tree after the grace."""
-        self._send({"do": "stop", "grace": grace_seconds})
+        self._supervisor.send({"do": "stop", "grace": grace_seconds})
 
     def kill(self) -> None:
         """KILL to the whole tree now."""
-        self._send({"do": "kill"})
+        self._supervisor.send({"do": "kill"})
 
     def extend(self, until: float) -> None:
         """Let it live until this moment of the monotonic clock, unless told again."""
-        self._send({"do": "until", "at": until})
+        self._supervisor.send({"do": "until", "at": until})
 
     def close(self) -> None:
         """Let go of the pipes and of the supervisor, which ends all that is left."""
         for transport in self._transports:
             transport.close()
-        self._writer.close()
-
-    def _send(self, message: Mapping[str, object]) -> None:
-        if not self._writer.is_closing():
-            self._writer.write(json.dumps(message).encode() + b"\n")
+        if self._free:
+            self._on_end(self._supervisor)
+        else:
+            self._supervisor.close()
 
     async def _read_exit(self) -> Exit:
-        line = await _line(self._reader)
+        line = await self._supervisor.line()
         if not line:
             # The supervisor was killed; the kernel took the command with it, and its orphans fell to the leash.
             return Exit(code=137, signal=9)
         said = json.loads(line)
+        self._free = said["left"] == 0
         return Exit(said["exit"], said["signal"], said["left"])
-
-
-async def _line(reader: asyncio.StreamReader) -> bytes:
-    """What the supervisor says next; empty once it is gone."""
-    try:
-        return await reader.readline()
-    except ConnectionError:
-        return b""
-
-
-@dataclass
-class Seat:
-    """A supervisor that waits for its command, and this end of its control socket and of the command's streams."""
-
-    streams: tuple[asyncio.StreamReader, asyncio.StreamReader]
-    transports: tuple[asyncio.BaseTransport, ...]
-    control: tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-    def close(self) -> None:
-        for transport in (*self.transports, self.control[1]):
-            transport.close()
 
 
 class Leash:
     """The worker's one small helper program that starts all processes. Restarted when it is gone.
 
-    Forking a supervisor takes longer than starting the command itself, so some sit ready: the next commands' first
-    bytes do not wait for it.
+    Forking takes longer than starting the command itself, so some supervisors sit ready with their next command forked
+    up to its exec. One whose command has ended, and all that it started, takes the next one.
     """
 
-    def __init__(self, spares: int = SPARES) -> None:
+    def __init__(self, groups: str = "auto", spares: int = SPARES) -> None:
+        self._wanted = groups
         self._spares = spares
         self._ready: list[Seat] = []
+        self._free: list[Supervisor] = []
         self._refill: asyncio.Task[None] | None = None
         self._door: socket.socket | None = None
         self._program: asyncio.subprocess.Process | None = None
         self._starting = asyncio.Lock()
+        self.groups = "none"
+        """The version of control groups that hold the commands: `v2`, `v1` or `none`."""
+        self.groups_below = ""
+        """The directory of the control group that holds those of the commands."""
+
+    @property
+    def held_by(self) -> str:
+        """In words."""
+        if self.groups == "none":
+            return "the process tree"
+        return f"control groups {self.groups} below {self.groups_below} and the process tree"
 
     async def start(self) -> None:
-        """Start the program, unless it is running."""
+        """Start the program, unless it is running. Raises ProcessNotStarted."""
         async with self._starting:
             if self._program and self._program.returncode is None:
                 return
@@ -129,13 +122,14 @@ class Leash:
             with theirs:
                 os.set_inheritable(theirs.fileno(), True)
                 self._program = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-I", "-S", str(Path(leash.__file__)), str(theirs.fileno())),
+                    *(sys.executable, "-I", "-S", "-c", PROGRAM, str(theirs.fileno()), self._wanted, PROJECT),
                     stdin=asyncio.subprocess.DEVNULL,
                     pass_fds=(theirs.fileno(),),
                     env=base_environment(),
                     start_new_session=True,
                 )
             self._door = ours
+            self.groups, self.groups_below = await _greeting(ours)
 
     async def close(self) -> None:
         """End the program; runs that are still there keep their own supervisors."""
@@ -143,6 +137,8 @@ class Leash:
             self._refill.cancel()
         while self._ready:
             self._ready.pop().close()
+        while self._free:
+            self._free.pop().close()
         if self._door:
             self._door.close()
             self._door = None
@@ -156,21 +152,26 @@ class Leash:
             raise ProcessNotStarted("an argument or environment variable holds a NUL character")
         seat = await self._take_seat()
         try:
-            order = {"argv": list(argv), "env": dict(env), "cwd": str(cwd), "until": until}
-            seat.control[1].write(json.dumps(order).encode() + b"\n")
+            seat.supervisor.send({"argv": list(argv), "env": dict(env), "cwd": str(cwd), "until": until})
             # No answer: the supervisor was killed, perhaps by the command, so that has started. `wait` tells the end.
-            answer = json.loads(await _line(seat.control[0]) or b"{}")
+            answer = json.loads(await seat.supervisor.line() or b"{}")
             if "error" in answer:
                 raise ProcessNotStarted(answer["error"])
         except BaseException:
             seat.close()
             raise
-        return Process(seat.streams, seat.transports, seat.control)
+        return Process(seat, self._take_back)
 
     def prepare(self) -> None:
         """Have supervisors sit ready, soon: not in the way of the command that is being started."""
         if self._refill is None or self._refill.done():
             self._refill = asyncio.create_task(self._refill_seats())
+
+    def _take_back(self, supervisor: Supervisor) -> None:
+        if supervisor.gone or self._program is None or len(self._free) >= KEPT:
+            supervisor.close()
+        else:
+            self._free.append(supervisor)
 
     async def _refill_seats(self) -> None:
         while len(self._ready) < self._spares:
@@ -186,60 +187,55 @@ class Leash:
         self.prepare()
         while self._ready:
             seat = self._ready.pop()
-            if not seat.control[0].at_eof():
+            if not seat.supervisor.gone:
                 return seat
             seat.close()
         return await self._new_seat()
 
     async def _new_seat(self) -> Seat:
         await self.start()
+        while self._free:
+            with contextlib.suppress(OSError):
+                return await Seat.prepare(self._free.pop())
+        return await Seat.prepare(await self._new_supervisor())
+
+    async def _new_supervisor(self) -> Supervisor:
         ours, theirs = socket.socketpair()
-        out_read, out_write = _pipe()
-        err_read, err_write = _pipe()
         try:
-            await self._hand_over(theirs.fileno(), out_write, err_write)
+            await self._hand_over(theirs.fileno())
         except BaseException:
             ours.close()
-            os.close(out_read)
-            os.close(err_read)
             raise
         finally:
             theirs.close()
-            os.close(out_write)
-            os.close(err_write)
-        control = await asyncio.open_connection(sock=ours)
-        out, out_transport = await _stream(out_read)
-        err, err_transport = await _stream(err_read)
-        return Seat((out, err), (out_transport, err_transport), control)
+        return Supervisor(ours, *await asyncio.open_connection(sock=ours))
 
-    async def _hand_over(self, *handles: int) -> None:
-        message = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", handles))]
+    async def _hand_over(self, handle: int) -> None:
         for attempt in (1, 2):
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 if self._door:
-                    self._door.sendmsg([b"!"], message)
+                    socket.send_fds(self._door, [b"!"], [handle])
                     return
             if attempt == 1:
                 if self._program:
                     await self._program.wait()
                 await self.start()
-        raise ProcessNotStarted("the leash, which starts all processes, does not stay alive; see the worker's log")
+        raise ProcessNotStarted(NOT_ALIVE)
 
 
-def _pipe() -> tuple[int, int]:
-    read, write = os.pipe()
-    if sys.platform == "linux":
-        import fcntl
-
-        # A larger pipe spares wake-ups when a command floods; the kernel may refuse it to ordinary users.
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-    return read, write
-
-
-async def _stream(handle: int) -> tuple[asyncio.StreamReader, asyncio.ReadTransport]:
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=STREAM_LIMIT)
-    protocol = asyncio.StreamReaderProtocol(reader)
-    transport, _ = await loop.connect_read_pipe(lambda: protocol, os.fdopen(handle, "rb", buffering=0))
-    return reader, transport
+async def _greeting(door: socket.socket) -> tuple[str, str]:
+    """What the program says first: by what it holds the commands, and where."""
+    said = b""
+    door.setblocking(False)
+    try:
+        async with asyncio.timeout(GREETING_SECONDS):
+            while not said.endswith(b"\n"):
+                said += (part := await asyncio.get_running_loop().sock_recv(door, 4096))
+                if not part:
+                    raise ProcessNotStarted(NOT_ALIVE)
+    except (ConnectionError, TimeoutError) as error:
+        raise ProcessNotStarted(NOT_ALIVE) from error
+    finally:
+        door.setblocking(True)
+    about = json.loads(said)
+    return about["groups"], about["below"]

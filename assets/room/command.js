@@ -8,7 +8,7 @@ const WAIT_MS = 120;
 const RECENT = 6;
 const PATHS = {
   play: "M6 4v16l13-8Z", x: "M18 6 6 18M6 6l12 12", again: "M3 12a9 9 0 1 0 3-6.7L3 8M3 3v5h5", pen: "M12 20h9M16.5 3.5a2.1 2.1 0 0 1 3 3L7 19l-4 1 1-4Z",
-  page: "M4 4h7v7H4ZM13 4h7v7h-7ZM4 13h7v7H4ZM13 13h7v7h-7Z", session: "M3 6h18M3 12h18M3 18h12", run: "M5 12l5 5L20 7", words: "M4 6h16M4 12h10M4 18h7",
+  page: "M4 4h7v7H4ZM13 4h7v7h-7ZM4 13h7v7H4ZM13 13h7v7h-7Z", session: "M3 6h18M3 12h18M3 18h12", run: "M12 6a6 6 0 1 0 0 12 6 6 0 0 0 0-12Z", words: "M4 6h16M4 12h10M4 18h7",
   back: "M19 12H5M12 19l-7-7 7-7", search: "m21 21-4.3-4.3M11 19a8 8 0 1 0 0-16 8 8 0 0 0 0 16Z",
 };
 const icon = (name, size = 15) =>

@@ -19,6 +19,7 @@ from opsroom.cli import (
     runs,
     sessions,
     spec,
+    spec_room,
     templates,
     worker,
 )
@@ -99,4 +100,5 @@ fleet.register(app)
 templates.register(app)
 evidence.register(app)
 account.register(app)
+spec_room.register()
 spec.register(app)

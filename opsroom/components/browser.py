@@ -214,46 +214,6 @@ class BoardKeys(rx.Component):
     on_close: rx.EventHandler[rx.event.no_args_event_spec]
 
 
-VIRTUAL_LIST = ["react-virtuoso@4.18.1"]
-
-
-class LogView(rx.NoSSRComponent):
-    """A run's log, streamed from `src`. `live` says that more may come; `linked` that the selected step and line stand
-    in the address and the page's keys are its own.
-    """
-
-    library = "$/public/room/log.js"
-    tag = "LogView"
-    lib_dependencies: list[str] = VIRTUAL_LIST
-    src: rx.Var[str]
-    live: rx.Var[bool]
-    linked: rx.Var[bool]
-
-
-class StepsView(rx.NoSSRComponent):
-    """The steps of a run as bars on the time they took, or as a graph. Selecting one filters a `linked` log."""
-
-    library = "$/public/room/steps.js"
-    tag = "StepsView"
-    steps: rx.Var[list[Any]]
-    graph: rx.Var[Any]
-    note: rx.Var[str]
-    live: rx.Var[bool]
-
-
-class ArtifactViewer(rx.NoSSRComponent):
-    """An artifact whose bytes are at `src`, shown as its kind asks. `in_place` is a part of a page: it can be closed
-    and stands in the address.
-    """
-
-    library = "$/public/room/artifact.js"
-    tag = "ArtifactView"
-    lib_dependencies: list[str] = VIRTUAL_LIST
-    src: rx.Var[str]
-    in_place: rx.Var[bool]
-    on_close: rx.EventHandler[rx.event.no_args_event_spec]
-
-
 def _text(text: rx.Var[str]) -> list[rx.Var[Any]]:
     return [text]
 
@@ -309,9 +269,6 @@ lane_menu = LaneMenu.create
 board_keys = BoardKeys.create
 modal = Modal.create
 confirm_button = ConfirmButton.create
-log_view = LogView.create
 command_bar = CommandBar.create
 command_button = CommandButton.create
-steps_view = StepsView.create
-artifact_viewer = ArtifactViewer.create
 params_form = ParamsForm.create

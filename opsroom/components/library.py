@@ -70,7 +70,7 @@ def command(text: rx.Var[str] | str) -> rx.Component:
             title="Copy",
             on_click=[rx.set_clipboard(text), rx.toast.success("Copied", duration=1500)],
         ),
-        class_name="command",
+        class_name="copy-command",
     )
 
 

@@ -11,9 +11,10 @@ import reflex as rx
 from reflex_components_core.react_router import link as nav_link
 
 from opsroom.components.basics import blank, notice, skeleton, state_badge
-from opsroom.components.browser import artifact_viewer, elapsed, heartbeat, log_view, seen_mark
+from opsroom.components.browser import elapsed, heartbeat, seen_mark
 from opsroom.components.cards import cancel_button, force_button
 from opsroom.components.run import artifact_row, step_row
+from opsroom.components.run_browser import artifact_viewer, log_view
 from opsroom.components.views import ArtifactView, RunView, StepView
 
 

@@ -118,7 +118,18 @@ class ControlPlane(Reports, Library, Gates, Bundles):
         self, *topics: str, poll_seconds: float = 2.0, on_state: Callable[[FeedState], None] | None = None
     ) -> Feed:
         """Doorbells of `topics` (see `realtime.Feed`); `on_state` is told whenever its liveness changes."""
-        return Feed(self.connection, self.credentials, topics, poll_seconds=poll_seconds, on_state=on_state)
+
+        async def session_of(run_id: str) -> str:
+            return (await self.read_run(run_id)).run.session_id
+
+        return Feed(
+            self.connection,
+            self.credentials,
+            topics,
+            poll_seconds=poll_seconds,
+            on_state=on_state,
+            session_of=session_of,
+        )
 
 
 async def _checked(chunks: AsyncIterator[bytes], artifact: Artifact) -> AsyncIterator[bytes]:

@@ -2,7 +2,8 @@
 
 Realtime is a doorbell, the tables are the truth. A `Feed` rings for each topic whenever its reader should read: a
 change was broadcast, the connection was made anew and anything may have been missed, or there is no connection and it
-is time to poll. Rings that arrive while the reader is busy melt into one. So a reader is one loop::
+is time to poll. Rings that arrive while the reader is busy melt into one. A change of a run's status rings its session,
+by name: a feed of `run:<id>` hears that too, and passes on what concerns the run. So a reader is one loop::
 
     async with control_plane.feed("session:" + session_id) as feed:
         async for ring in feed:
@@ -18,69 +19,26 @@ import datetime as dt
 import logging
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Literal, Self
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, Final, Self
 
 from opsroom.control_plane.auth import Credentials
 from opsroom.control_plane.config import Connection
+from opsroom.control_plane.rings import Cause, FeedState, Liveness, Ring
 from opsroom.control_plane.topic_socket import TopicSocket
-from opsroom.domain.errors import NotAuthenticated, OpsRoomError
+from opsroom.domain.errors import Forbidden, NotAMember, NotAuthenticated, OpsRoomError, RunNotFound
+
+__all__ = ["Cause", "Feed", "FeedState", "Liveness", "Ring"]
 
 log = logging.getLogger(__name__)
-
-Cause = Literal["changed", "resync", "tick"]
-Liveness = Literal["live", "catching_up", "polling", "stale"]
 
 FIRST_BACKOFF_SECONDS: Final = 0.5
 LAST_BACKOFF_SECONDS: Final = 2.5
 """Short, so that a feed is live again within 3 s of Realtime's return, however long that was gone."""
 
+RUN: Final = "run:"
 COALESCE_SECONDS: Final = 0.1
 """The shortest time between two rings of one topic: a burst of changes costs one read per this time."""
-
-_WEIGHT: Final[Mapping[Cause, int]] = {"tick": 0, "changed": 1, "resync": 2}
-
-
-@dataclass(frozen=True, slots=True)
-class Ring:
-    """Read `topic` again. `ids` (runs or sessions), `what` and `lanes` name what changed, empty when anything may have;
-    `seq` is the newest event told of.
-    """
-
-    topic: str
-    cause: Cause
-    ids: frozenset[str] = frozenset()
-    what: frozenset[str] = frozenset()
-    lanes: frozenset[str] = frozenset()
-    seq: int | None = None
-
-    def merge(self, later: "Ring") -> "Ring":
-        """One ring that stands for both."""
-        cause = max(self.cause, later.cause, key=_WEIGHT.__getitem__)
-        told = cause == "changed" and self.cause == later.cause
-        seqs = [seq for seq in (self.seq, later.seq) if seq is not None]
-        return Ring(
-            self.topic,
-            cause,
-            self.ids | later.ids if told else frozenset(),
-            self.what | later.what if told else frozenset(),
-            self.lanes | later.lanes if told and self.lanes and later.lanes else frozenset(),
-            max(seqs, default=None),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class FeedState:
-    """How fresh the reader's picture is, since when, and why if it is not live.
-
-    live: told of every change. catching_up: connected, not read since. polling: no Realtime, but reads at an interval
-    succeed. stale: reads fail, so `since` is when the picture was last known to be true.
-    """
-
-    liveness: Liveness
-    since: dt.datetime
-    reason: str | None = None
 
 
 class Feed:
@@ -95,6 +53,7 @@ class Feed:
         poll_seconds: float = 2.0,
         coalesce_seconds: float = COALESCE_SECONDS,
         on_state: Callable[[FeedState], None] | None = None,
+        session_of: Callable[[str], Awaitable[str]] | None = None,
     ) -> None:
         self._connection = connection
         self._credentials = credentials
@@ -102,6 +61,9 @@ class Feed:
         self._poll_seconds = poll_seconds
         self._coalesce_seconds = coalesce_seconds
         self._on_state = on_state
+        self._session_of = session_of
+        self._sessions: dict[str, str] = {}
+        """The session's topic of each run's."""
         self._pending: dict[str, Ring] = {}
         self._last_rung: dict[str, float] = {}
         self._handed_out: Ring | None = None
@@ -154,7 +116,7 @@ class Feed:
     def unwatch(self, topic: str) -> None:
         """Drop a topic; it does not ring any more."""
         self._topics.discard(topic)
-        for known in (self._pending, self._last_rung):
+        for known in (self._pending, self._last_rung, self._sessions):
             known.pop(topic, None)
         self._unread.discard(topic)
         self._failing.discard(topic)
@@ -234,17 +196,15 @@ class Feed:
     def _heard(self, topic: str, payload: Mapping[str, Any]) -> None:
         what, seq, named = payload.get("what"), payload.get("seq"), payload.get("run_ids")
         lanes: list[Any] = payload.get("lanes") or []
-        ids: list[Any] = [*named] if isinstance(named, list) else [payload.get("run_id"), payload.get("session_id")]
-        self._ring(
-            Ring(
-                topic,
-                "changed",
-                frozenset(item for item in ids if isinstance(item, str)),
-                frozenset([what] if isinstance(what, str) else []),
-                frozenset(lane for lane in lanes if isinstance(lane, str)),
-                seq if isinstance(seq, int) else None,
-            )
-        )
+        told: list[Any] = [*named] if isinstance(named, list) else [payload.get("run_id"), payload.get("session_id")]
+        ids = frozenset(item for item in told if isinstance(item, str))
+        about = frozenset([what] if isinstance(what, str) else [])
+        where = frozenset(lane for lane in lanes if isinstance(lane, str))
+        self._ring(Ring(topic, "changed", ids, about, where, seq if isinstance(seq, int) else None))
+        if what == "run":
+            for run, session in self._sessions.items():
+                if session == topic and (not ids or run.removeprefix(RUN) in ids):
+                    self._ring(Ring(run, "changed", what=about))
 
     async def _keep_connected(self) -> None:
         """Hold a socket for ever: a new one after each loss, with backoff. A new socket has none of the old one's
@@ -273,11 +233,23 @@ class Feed:
         while True:
             self._topics_changed.clear()
             # A join replays nothing, so what happened before it must be read after it.
-            for topic in await socket.set_topics(frozenset(self._topics)):
-                self._ring(Ring(topic, "resync"))
+            await self._find_sessions()
+            joined = await socket.set_topics(frozenset(self._topics) | frozenset(self._sessions.values()))
+            for topic in self._topics:
+                if topic in joined or self._sessions.get(topic) in joined:
+                    self._ring(Ring(topic, "resync"))
             self._socket, self._reason = socket, None
             self._update_state()
             await socket.wait(self._topics_changed)
+
+    async def _find_sessions(self) -> None:
+        for topic in [topic for topic in self._topics if topic.startswith(RUN)]:
+            if self._session_of and topic not in self._sessions:
+                # Of one that is not there, or may not be read, the reader hears when it reads it.
+                with contextlib.suppress(RunNotFound, Forbidden, NotAMember):
+                    session = await self._session_of(topic.removeprefix(RUN))
+                    if topic in self._topics:
+                        self._sessions[topic] = f"session:{session}"
 
     async def _poll(self) -> None:
         while True:

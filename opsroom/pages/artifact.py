@@ -11,8 +11,8 @@ import reflex as rx
 from reflex_components_core.react_router import link as nav_link
 
 from opsroom.components.basics import problem
-from opsroom.components.browser import artifact_viewer
 from opsroom.components.run import run_loading
+from opsroom.components.run_browser import artifact_viewer
 from opsroom.components.shell import page, user_menu
 from opsroom.control_plane.errors import ControlPlaneUnreachable
 from opsroom.domain.errors import NotAuthenticated, OpsRoomError

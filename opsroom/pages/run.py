@@ -11,9 +11,9 @@ import reflex as rx
 from reflex_components_core.react_router import link as nav_link
 
 from opsroom.components.basics import notice, problem
-from opsroom.components.browser import artifact_viewer, log_view, steps_view
 from opsroom.components.cards import cancel_button, force_button
 from opsroom.components.run import artifact_row, box, facts_list, run_head, run_loading
+from opsroom.components.run_browser import artifact_viewer, log_view, steps_view
 from opsroom.components.run_story import attempt_chain, deed_list, evidence, proof_list
 from opsroom.components.run_views import AttemptView, DeedView, GraphView, ProofView, RunActs
 from opsroom.components.shell import page, user_menu

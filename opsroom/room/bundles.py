@@ -168,7 +168,7 @@ def source_lines(shown: Shown, file: str) -> list[SourceLine]:
             number,
             text,
             _state(found[number][0]) if number in found else "",
-            [f"{f.rule}: {f.message}. {f.fix}." for f in found.get(number, ())],
+            [f"{f.rule}: {f.message}. {f.fix[:1].upper()}{f.fix[1:]}." for f in found.get(number, ())],
         )
         for number, text in enumerate(shown.files[file].splitlines() or [""], start=1)
     ]

@@ -45,7 +45,7 @@ async def offer(sign_in: SignIn, query: Mapping[str, str]) -> dict[str, Any]:
     member = await sign_in.member()
     pages = [] if given else list(_pages(words))
     groups = (
-        _for_run(run, words) if await sign_in.may_operate() else [],
+        _for_run(run, words) if not given and await sign_in.may_operate() else [],
         pages if text else [],
         [_launch(template, given, session) for template in launches[:LIMIT]],
         [_to_session(item) for item in found.sessions],
@@ -172,7 +172,7 @@ def _for_run(detail: RunDetail | None, words: Sequence[str]) -> list[Item]:
         items.append({**base, "id": "retry", "icon": "again", "title": "Retry the run", "confirm": confirm})
     again = f"/sessions/{run.session_id}/launch?rerun={run.id}"
     items.append({**base, "id": "rerun", "icon": "pen", "title": "Run again with edits", "href": again})
-    return [item for item in items if _says(words, f"{item['title']} {run.title}")]
+    return [item for item in items if _says(words, str(item["title"]))]
 
 
 def _pages(words: Sequence[str]) -> Iterable[Item]:

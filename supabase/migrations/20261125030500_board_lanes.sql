@@ -16,26 +16,6 @@ begin
 end;
 $$;
 
--- The list of sessions hears of changes of status, not of heartbeats. A ring names at most 100 runs; one without names stands for all.
--- A run that is moved rings for the lane that it left as well.
-create or replace function private.ring_runs()
-returns trigger
-language plpgsql security definer
-set search_path = ''
-as $$
-begin
-  perform private.ring('session:' || session_id, jsonb_build_object('what', 'run', 'lanes', lanes)
-            || case when many then '{}' else jsonb_build_object('run_ids', ids) end),
-          case when moved then private.ring('sessions', jsonb_build_object('session_id', session_id)) end
-  from (select n.session_id, count(distinct n.id) > 100 as many, jsonb_agg(distinct n.id) as ids, bool_or(n.status <> o.status) as moved,
-               jsonb_agg(distinct l.lane) as lanes
-        from changed as n join before as o on o.id = n.id cross join lateral (values (n.lane), (o.lane)) as l (lane)
-        group by n.session_id) as c;
-  perform private.ring('run:' || n.id, jsonb_build_object('what', 'run')) from changed as n join before as o on o.id = n.id where n.status <> o.status;
-  return null;
-end;
-$$;
-
 drop function public.read_board(uuid);
 
 -- One session, whole, or only some of its lanes: at most 25 queued and 25 finished cards a lane, and how many there are.
@@ -74,6 +54,6 @@ begin
 end;
 $$;
 
-revoke all on function public.read_board(uuid, text[]), private.ring_new_runs(), private.ring_runs()
+revoke all on function public.read_board(uuid, text[]), private.ring_new_runs()
   from public, anon, authenticated, service_role;
 grant execute on function public.read_board(uuid, text[]) to authenticated;

@@ -1,4 +1,4 @@
--- The sweep also closes gates that nobody decided in time, and counts what has ended, for the insights.
+-- The sweep also closes gates that nobody decided in time, counts what has ended, for the insights, and forgets old claim requests.
 -- Lock order as before: lane, run, steps, events; the counts after them.
 
 -- Ends at most p_limit stuck runs. Another sweep that is under way makes this one answer with zeros at once. held is true while a circuit
@@ -26,6 +26,7 @@ begin
     return jsonb_build_object('lost', 0, 'timed_out', 0, 'retried', 0, 'held', false);
   end if;
   perform private.mark_missing_workers();
+  delete from private.claim_requests where at < clock_timestamp() - interval '1 hour';
   update private.sweep_state set last_sweep_at = clock_timestamp() returning * into v_state;
 
   select count(*) filter (where lease_expires_at < clock_timestamp()), count(*), max(lease_seconds) into v_over, v_live, v_lease

@@ -37,9 +37,7 @@ class Watcher:
         self.states: list[FeedState] = []
         self._read = read
         self._moved = asyncio.Event()
-        self.feed = Feed(
-            room.connection, room.credentials, topics, poll_seconds=poll_seconds, on_state=self.state_changed
-        )
+        self.feed = room.feed(*topics, poll_seconds=poll_seconds, on_state=self.state_changed)
 
     def state_changed(self, state: FeedState) -> None:
         self.states.append(state)

@@ -1,5 +1,6 @@
 """What the board asks of the database: whom a session needs, what a person has seen, and the order of a lane by hand."""
 
+import json
 import random
 import uuid
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.database.conftest import Person, Room, Worker
+from tests.database.conftest import TEMPLATE, Person, Room, Worker
 
 LANES = ("A", "B")
 
@@ -82,17 +83,16 @@ async def test_a_failure_that_is_retried_or_older_than_the_membership_needs_nobo
     assert (item["failed"], item["unseen"], item["queued"]) == (0, 0, 1)
 
 
-async def test_a_gate_that_waits_shows_in_the_list(
-    room: Room, operator: Person, session_id: str, worker: Worker
+async def test_what_waits_for_an_approval_shows_in_the_list_and_on_its_card(
+    room: Room, operator: Person, session_id: str
 ) -> None:
-    await queue(operator, session_id)
-    (claim,) = await worker.claim()
-    await worker.start(claim)
-    await worker.append(claim, 1, {"type": "step.started", "step": "first"})
-    assert (await listed(operator, session_id))["waiting"] == 0
-    await room.owner.execute("update public.run_steps set kind = 'gate' where run_id = %s", (claim["run_id"],))
+    spec = TEMPLATE | {"slug": "asks-first", "risk": "block"}
+    await room.owner.execute("select private.seed_template(%s::json)", (json.dumps(spec),))
+    run_id = await queue(operator, session_id, p_template="asks-first")
     assert (await listed(operator, session_id))["waiting"] == 1
-    await operator.call("cancel_run", p_run_id=claim["run_id"], p_force=True)
+    card = (await operator.call("read_run", p_run_id=run_id))["run"]
+    assert (card["awaiting_approval"], card["waiting_gate"]) == (True, "")
+    await operator.call("cancel_run", p_run_id=run_id)
     assert (await listed(operator, session_id))["waiting"] == 0
 
 
@@ -166,3 +166,15 @@ async def test_a_ring_names_the_lanes_that_changed_and_they_are_read_alone(
     assert lanes == ["B", "D"]
     board = await operator.call("read_board", p_session_id=session_id, p_lanes="{B,D}")
     assert [(lane["lane"], lane["queued"]) for lane in board["lanes"]] == [("B", 0), ("D", 1)]
+
+
+async def test_what_is_held_back_does_not_wait_for_a_worker(room: Room, operator: Person, session_id: str) -> None:
+    await room.clear_queue()
+    for lane in ("A", "B"):
+        await queue(operator, session_id, p_lane=lane)
+    assert (await operator.call("read_fleet"))["queued"] == 2
+    await operator.call("set_lane", p_session_id=session_id, p_lane="A", p_paused=True)
+    assert (await operator.call("read_fleet"))["queued"] == 1
+    await operator.call("set_session_paused", p_session_id=session_id, p_paused=True)
+    fleet = await operator.call("read_fleet")
+    assert (fleet["queued"], fleet["oldest_queued_at"]) == (0, None)

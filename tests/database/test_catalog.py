@@ -50,6 +50,7 @@ COMMANDS = {
 WORKER_FUNCTIONS = {
     "append_events",
     "attach_worker",
+    "claim_batch",
     "claim_bundles",
     "claim_runs",
     "drain_worker",

@@ -100,13 +100,13 @@ async def test_every_filter_finds_its_runs(
 
 async def test_pages_join_without_gap_or_repeat(room: Room, operator: Person, session_id: str) -> None:
     runs = [await queue(operator, session_id) for _ in range(7)]
-    await room.owner.execute("alter table public.runs disable trigger check_change")
+    await room.owner.execute("alter table public.runs disable trigger user")
     try:  # the same moment for all: the id decides
         await room.owner.execute(
             "update public.runs set queued_at = '2026-01-02 03:04:05.678901Z' where session_id = %s", (session_id,)
         )
     finally:
-        await room.owner.execute("alter table public.runs enable trigger check_change")
+        await room.owner.execute("alter table public.runs enable trigger user")
     for sorted_rows in (20_000, 0):
         async with small_window(room, 200_000, sorted_rows):
             seen: list[str] = []

@@ -27,10 +27,10 @@ DEEP_SECONDS = 600
 NOTICED = (AssertionError, psycopg.Error, pytest.fail.Exception)
 
 RULES = {
-    "a lane's slots": ("private.claim_lane", "p_capacity - v_taken", "p_capacity"),
+    "a lane's slots": ("private.claim_lanes", "limit m.quota", "limit v_share"),
     "the fence": ("private.lock_claim", "and v_run.status in ('claimed', 'running')", ""),
     "batches without a gap": ("public.append_events", "elsif p_batch = v_run.last_batch + 1 then", "else"),
-    "a run ends once": ("public.finish_runs", "elsif v_run.finished_at is not null then", "elsif false then"),
+    "a run ends once": ("public.finish_runs", "when r.finished_at is null then 'end'", "when true then 'end'"),
 }
 Move = tuple[str, dict[str, Any]]
 FULL: Move = ("begin", {"slots": 1, "taken": 1})

@@ -14,7 +14,7 @@ from tests.support.stack import Stack
 from tests.support.wire import Do, Kind, Wire
 from tests.worker.room import WorkerProcess, eventually
 
-CALLS = ("claim_runs", "start_runs?", "append_events", "put_artifact", "finish_runs?", "heartbeat")
+CALLS = ("claim_batch", "start_runs?", "append_events", "put_artifact", "finish_runs?", "heartbeat")
 FAULTS = ("twice", "cut_answer", pytest.param("cut_request", marks=pytest.mark.soak))
 
 

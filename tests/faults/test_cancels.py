@@ -11,7 +11,7 @@ from tests.faults.ward import LEASE, Ward
 from tests.support.wire import Do, Wire
 
 POINTS: dict[str, tuple[str, Do, tuple[str, ...]]] = {
-    "claimed": ("claim_runs", "hold_answer", ("cancelled",)),
+    "claimed": ("claim_batch", "hold_answer", ("cancelled",)),
     "before_the_start_is_committed": ("start_runs?", "hold_request", ("cancelled",)),
     "before_the_spawn": ("start_runs?", "hold_answer", ("cancelled",)),
     "while_finishing": ("finish_runs?", "hold_request", ("succeeded", "cancelled")),

@@ -12,11 +12,11 @@ import pytest
 from tests.faults.ward import Ward
 from tests.support.wire import Do, Wire
 from tests.worker.room import WorkerProcess, eventually
-from workers.leash import descendants
+from workers.leash.system import descendants
 
 # Where the worker is when it dies: the call, what the wire does to it, and whether the run had started.
 POINTS: dict[str, tuple[str, Do, bool]] = {
-    "after_claim_was_committed": ("claim_runs", "hold_answer", False),
+    "after_claim_was_committed": ("claim_batch", "hold_answer", False),
     "after_claim_before_start": ("start_runs?", "hold_request", False),
     "after_start_was_committed": ("start_runs?", "hold_answer", True),
     "before_its_events_arrive": ("append_events|finish_runs?", "hold_request", True),
@@ -88,7 +88,7 @@ def leash_of(worker: WorkerProcess) -> int:
     (pid,) = [
         pid
         for pid in descendants(worker.process.pid)
-        if b"leash.py" in command_line(pid) and parent(pid) == worker.process.pid
+        if b"workers.leash" in command_line(pid) and parent(pid) == worker.process.pid
     ]
     return pid
 

@@ -192,3 +192,19 @@ async def test_a_pooler_in_transaction_mode(ward: Ward) -> None:
         assert (await ward.row_of(worker))["backend_pid"] is None, "no pooled connection is taken for the worker's own"
         await ward.swept(lost, LEASE + 5)
     await ward.check()
+
+
+async def test_a_claim_whose_answer_comes_after_its_deadline_is_handed_back(ward: Ward, wire: Wire) -> None:
+    """The lease is made longer behind the worker's back, so that only the worker can have ended the run."""
+    run_id = await ward.go()
+    trap = wire.on("claim_runs", "hold_answer")
+    async with ward.worker(OPSROOM_DATABASE_URL=wire.url) as worker:
+        await ward.until(run_id, "claimed")
+        await ward.sql("update runs set lease_expires_at = lease_expires_at + interval '1 h' where id = %s", run_id)
+        await asyncio.sleep(LEASE)  # which the worker counts from the sending of its claim
+        trap.release()
+        run = await ward.until(run_id)
+        assert (run["status"], run["reason"], run["started_at"]) == ("failed", "lost", None)
+        assert (await ward.until(await ward.successor(run_id)))["status"] == "succeeded"
+        assert "outcome=released" in worker.said
+    await ward.check()

@@ -124,6 +124,8 @@ class Campaign:
         except (psycopg.OperationalError, OSError):
             # The database is away, or the process is gone already: another fault was faster.
             self._report.injected[f"{name(injection)} (met another fault)"] += 1
+        except Exception as error:
+            self._report.broken.append(f"the injection {name(injection)} failed: {error!r}")
         else:
             self._report.injected[name(injection)] += 1
 

@@ -7,7 +7,7 @@ import os
 import random
 import signal
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import psycopg
@@ -15,7 +15,7 @@ import psycopg
 from tests.faults.ward import LEASE, Ward
 from tests.soak.fleet import Fleet
 from tests.support.wire import Do, Kind
-from workers.leash import descendants
+from workers.leash.system import descendants
 
 
 @dataclass
@@ -23,6 +23,8 @@ class Scene:
     ward: Ward
     fleet: Fleet
     choice: random.Random
+    database: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by who restarts it: two at once would each find the other's server stopped."""
 
     async def some_runs(self, status: str, limit: int) -> list[str]:
         rows = await self.ward.sql(
@@ -115,9 +117,10 @@ async def crash_database(scene: Scene) -> None:
 
 
 async def restart_database(scene: Scene) -> None:
-    await scene.ward.stack.postgres.stop()
-    await asyncio.sleep(scene.choice.uniform(0, 2))
-    await scene.ward.stack.postgres.start()
+    async with scene.database:
+        await scene.ward.stack.postgres.stop()
+        await asyncio.sleep(scene.choice.uniform(0, 2))
+        await scene.ward.stack.postgres.start()
 
 
 async def cancel_runs(scene: Scene) -> None:

@@ -32,6 +32,7 @@ FLAGS = [
     "--disable-sync",
 ]
 PATIENCE_MS = 15_000
+expect.set_options(timeout=PATIENCE_MS)  # a signal comes when it comes: machines are slow at times
 
 
 @dataclass
@@ -124,7 +125,6 @@ async def worker(room: Room) -> AsyncIterator[Service]:
 async def chromium() -> AsyncIterator[Browser]:
     """The system's Chromium, or Playwright's own where there is none."""
     system = shutil.which("chromium") or shutil.which("chromium-browser") or os.environ.get("OPSROOM_CHROMIUM")
-    expect.set_options(timeout=PATIENCE_MS)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=system, args=FLAGS)
         yield browser

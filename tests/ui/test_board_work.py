@@ -241,3 +241,21 @@ async def test_on_a_small_screen_a_run_fills_it(room: Room, chromium: Browser, p
         assert box["width"] == 390
         await tab.get_by_role("button", name="Close the run").click()
         await expect(panel).to_have_count(0)
+
+
+async def test_a_run_that_waits_for_an_approval_needs_you(page: Page, plane: ControlPlane) -> None:
+    spec = {
+        "slug": "asks-first",
+        "title": "Asks first",
+        "risk": "block",
+        "steps": [{"id": "act", "title": "Act", "kind": "noop"}],
+    }
+    await plane.save_template(spec)
+    session = (await plane.create_session("Held at the gate")).id
+    run = await plane.create_run(session, "asks-first", {}, lane="B")
+    await page.goto(f"/sessions/{session}")
+    needed = page.get_by_role("group", name="Needs you").get_by_role("link", name=re.compile("Held at the gate"))
+    await expect(needed.get_by_title("Waiting for an approval")).to_have_text("1")
+    await expect(lane_of(page, "B")).to_contain_text("needs approval")
+    await plane.cancel_run(run.id)
+    await expect(needed).to_have_count(0)

@@ -118,9 +118,17 @@ MIGRATE: dict[str, Any] = {
         },
     },
     "steps": [
-        {"id": "copy", "title": "Copy", "kind": "noop", "artifacts": [{"path": "copy.json"}]},
-        {"id": "check", "title": "Check", "kind": "noop"},
-        {"id": "switch", "title": "Switch over", "kind": "noop", "needs": ["copy", "check"]},
+        {"id": "copy", "title": "Copy the files", "kind": "noop", "artifacts": [{"path": "copy.json"}]},
+        {"id": "dump", "title": "Copy the database", "kind": "noop"},
+        {
+            "id": "check",
+            "title": "Check both",
+            "kind": "noop",
+            "needs": ["copy", "dump"],
+            "verifiers": [{"name": "Nothing is missing", "kind": "file", "with": {"path": "copy.json"}}],
+        },
+        {"id": "agree", "title": "Agree to go", "kind": "gate", "needs": ["check"]},
+        {"id": "switch", "title": "Switch over", "kind": "noop", "needs": ["agree"]},
     ],
 }  # fmt: skip
 
@@ -138,7 +146,9 @@ async def test_lists_and_objects_are_filled_in_by_keyboard_and_remembered(page: 
     await expect(
         page.get_by_role("region", name="Plan").get_by_role("listitem").filter(has_text="Switch over")
     ).to_be_visible()
-    await expect(page.get_by_text("copy.json from Copy")).to_be_visible()
+    await expect(page.get_by_text("copy.json from Copy the files")).to_be_visible()
+    await expect(page.get_by_text("Check both: Nothing is missing")).to_be_visible()
+    await expect(page.get_by_text("At Agree to go: an approver other than you")).to_be_visible()
     await expect(page.get_by_text("This is dangerous.")).to_be_visible()
     await page.get_by_role("button", name="Add to Hosts").click()
     await page.keyboard.type("nonsense")

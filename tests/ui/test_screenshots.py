@@ -15,13 +15,17 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from opsroom.control_plane.client import ControlPlane
+from opsroom.domain.lifecycle import Lane
 from opsroom.local.paths import REPOSITORY
 from opsroom.local.services import Service
 from tests.support.room import Room, enter, visitor
 from tests.ui.conftest import operator_room
+from tests.ui.test_launch import MIGRATE
 
 FOLDER = REPOSITORY / "docs" / "screenshots"
-LOOKS = [(dark, width) for dark in (True, False) for width in (1280, 390)]
+ALL_LOOKS = [(True, 1280), (False, 390), (False, 1280), (True, 390)]
+LOOKS = ALL_LOOKS if os.environ.get("OPSROOM_SCREENSHOTS") else ALL_LOOKS[:2]
+"""Dark or light, and how wide. Without pictures to make two are enough: each colour scheme and each width once."""
 
 
 @dataclass
@@ -32,6 +36,7 @@ class Scene:
     empty: str
     running: str
     failed: str
+    busy: str
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +63,7 @@ async def scene(room: Room, worker: Service, upgrade: str) -> AsyncIterator[Scen
             await plane.create_run(full.id, upgrade, {"seconds": 3}, lane="A", title=title, priority=priority)
         await plane.create_run(full.id, upgrade, {"seconds": 3}, lane="C", title="Send the report", not_before=tomorrow)
         await _until_running(plane, full.id, running.id)
-        yield Scene(full.id, empty.id, running.id, failed)
+        yield Scene(full.id, empty.id, running.id, failed, await _busy(plane, upgrade, tomorrow))
         for run in (card for lane in (await plane.read_board(full.id)).lanes for card in (*lane.active, *lane.queue)):
             await plane.cancel_run(run.id)
 
@@ -78,6 +83,21 @@ async def _fill(plane: ControlPlane, session: str, upgrade: str) -> str:
             while (await plane.read_run(run.id)).run.is_live:
                 await asyncio.sleep(0.2)
     return runs[-1].id
+
+
+async def _busy(plane: ControlPlane, upgrade: str, later: dt.datetime) -> str:
+    """A session with much in its queues, a wide lane, a lane that is held back, all of it paused."""
+    session = (await plane.create_session("Nightly maintenance", "Every database, before the offices open.")).id
+    await plane.set_session_paused(session, True)
+    await plane.set_lane(session, "A", capacity=4)
+    await plane.set_lane(session, "C", paused=True)
+    for number in range(26):
+        lane: Lane = "A" if number < 12 else "C" if number < 20 else "D"
+        await plane.create_run(
+            session, upgrade, {}, lane=lane, title=f"Vacuum customer_{number + 1:02d}", priority=(number % 3) * 5,
+            not_before=later if lane == "D" else None,
+        )  # fmt: skip
+    return session
 
 
 async def _until_running(plane: ControlPlane, session: str, run: str) -> None:
@@ -122,6 +142,16 @@ async def test_boards(room: Room, chromium: Browser, scene: Scene, dark: bool, w
         await expect(page.locator(f"[data-run='{scene.running}'] .beat[data-state=succeeded]")).to_be_visible()
         await expect(page.locator("[data-feed=live]")).to_be_visible()
         await picture(page, "board", dark, width)
+        await page.goto(f"/sessions/{scene.full}?run={scene.running}")
+        await expect(page.get_by_role("complementary", name="Run", exact=True).get_by_role("log")).to_contain_text(
+            "file"
+        )
+        await picture(page, "board-peek", dark, width)
+        await page.goto(f"/sessions/{scene.busy}")
+        await expect(page.get_by_role("heading", level=1, name="Nightly")).to_be_visible()
+        await expect(page.locator(".queue-row")).to_have_count(26)
+        await expect(page.locator("[data-feed=live]")).to_be_visible()
+        await picture(page, "board-paused", dark, width)
 
 
 @pytest.mark.parametrize(("dark", "width"), LOOKS)
@@ -138,6 +168,45 @@ async def test_launch_form_with_errors(room: Room, chromium: Browser, scene: Sce
 
 
 @pytest.mark.parametrize(("dark", "width"), LOOKS)
+async def test_plan_of_a_launch(room: Room, chromium: Browser, scene: Scene, dark: bool, width: int) -> None:
+    async with operator_room(room) as control_plane:
+        await control_plane.save_template(MIGRATE)
+    async with visitor(chromium, room, dark=dark, width=width) as context:
+        page = await context.new_page()
+        await enter(page)
+        await page.goto(f"/sessions/{scene.full}/launch?template={MIGRATE['slug']}&lane=B")
+        for host in ("https://one.example.com", "https://two.example.com"):
+            await page.get_by_role("button", name="Add to Hosts").click()
+            await page.keyboard.type(host)
+        await page.get_by_label("CPU").fill("8")
+        await picture(page, "launch-plan", dark, width)
+
+
+@pytest.mark.parametrize(("dark", "width"), LOOKS)
+async def test_commands(room: Room, chromium: Browser, scene: Scene, dark: bool, width: int) -> None:
+    async with visitor(chromium, room, dark=dark, width=width) as context:
+        page = await context.new_page()
+        await enter(page)
+        await page.goto(
+            "/command?q=snapshot odoo_prod then upgrade sale quickly with 9000 and check https://a.test in lane D"
+        )
+        await expect(page.get_by_role("list", name="Proposed runs").get_by_role("listitem")).to_have_count(3)
+        await picture(page, "command", dark, width)
+        await page.goto(f"/runs/{scene.running}")
+        await expect(page.locator("[data-feed=live]")).to_be_visible()
+        await page.keyboard.press("Control+k")
+        line, offers = page.get_by_role("combobox", name="Command"), page.get_by_role("listbox").get_by_role("option")
+        await line.fill("upgrade")
+        await expect(offers.first).to_contain_text("Upgrade a module")
+        await picture(page, "command-bar", dark, width)
+        await line.fill("upgrade seconds=3 module=sale")
+        await expect(offers.first).to_contain_text("seconds=3")
+        await line.press("Enter")
+        await expect(offers.first).to_contain_text("into lane A")
+        await picture(page, "command-bar-confirm", dark, width)
+
+
+@pytest.mark.parametrize(("dark", "width"), LOOKS)
 async def test_runs(room: Room, chromium: Browser, scene: Scene, dark: bool, width: int) -> None:
     async with visitor(chromium, room, dark=dark, width=width) as context:
         page = await context.new_page()
@@ -145,5 +214,23 @@ async def test_runs(room: Room, chromium: Browser, scene: Scene, dark: bool, wid
         for name, run in (("run", scene.running), ("run-failed", scene.failed)):
             await page.goto(f"/runs/{run}")
             await expect(page.get_by_role("log").locator(".log-line").first).to_be_visible()
+            await expect(page.locator("[data-feed=live]")).to_be_visible()
+            await picture(page, name, dark, width)
+
+
+@pytest.mark.parametrize(("dark", "width"), LOOKS)
+async def test_all_runs_insights_and_workers(
+    room: Room, chromium: Browser, scene: Scene, dark: bool, width: int
+) -> None:
+    async with visitor(chromium, room, dark=dark, width=width) as context:
+        page = await context.new_page()
+        await enter(page)
+        for name, there in (
+            ("runs", "[data-run] [data-link]"),
+            ("insights", ".chart svg"),
+            ("workers", f"[data-worker] [href='/runs/{scene.running}']"),
+        ):
+            await page.goto(f"/{name}")
+            await expect(page.locator(there).first).to_be_visible()
             await expect(page.locator("[data-feed=live]")).to_be_visible()
             await picture(page, name, dark, width)

@@ -83,6 +83,7 @@ def test_everything_that_is_wrong_with_the_environment_is_said_at_once() -> None
         "OPSROOM_WORKER_CONCURRENCY": "many",
         "OPSROOM_WORK_ROOT": "/no/such",
         "OPSROOM_LOG_LEVEL": "LOUD",
+        "OPSROOM_WORKER_CONTROL_GROUPS": "v3",
     }
     done = subprocess.run([sys.executable, "-m", "workers"], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 2

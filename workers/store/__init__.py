@@ -27,20 +27,21 @@ from workers.store.answers import (
     StartVerdict,
     Swept,
 )
-from workers.store.group_commit import GroupCommit, pauses
+from workers.store.group_commit import LARGEST_GROUP, GroupCommit, pauses
 from workers.store.https import HttpsTransport
 from workers.store.objects import Objects
 from workers.store.postgres import PostgresTransport
 from workers.store.transport import Losses, Refused, Transport, Unavailable
 
 __all__ = [
-    "Batch", "Beat", "CarriedArtifact", "Claim", "End", "GateState", "Held", "Losses", "Objects", "Refused",
+    "LARGEST_GROUP", "Batch", "Beat", "CarriedArtifact", "Claim", "End", "GateState", "Held", "Losses", "Objects",
+    "Refused",
     "ReleaseVerdict", "StartVerdict", "Started", "Store", "Swept", "Unavailable", "open_store",
 ]  # fmt: skip
 
 log = logging.getLogger(__name__)
 
-PROTOCOL: Final = 1
+PROTOCOL: Final = 2
 """Of the worker functions, as this worker speaks it. The database says which ones it speaks."""
 MOST_CONNECTIONS: Final = 10
 """For calls. Runs share them: many runs make larger groups, not more connections."""
@@ -112,7 +113,10 @@ class Store:
 
     async def claim_runs(self, limit: int, request_id: str) -> list[Claim]:
         """Up to `limit` runs. The same `request_id` again gives the same answer, so that a lost one loses no run."""
-        return CLAIMS.validate_python(await self._call("claim_runs", {"p_limit": limit, "p_request_id": request_id}))
+        answer = await self._call("claim_batch", {"p_limit": limit, "p_request_id": request_id})
+        # Each template comes once, however many of its runs there are.
+        specs = answer["specs"]
+        return CLAIMS.validate_python([{**run, "spec": specs[run["template_digest"]]} for run in answer["runs"]])
 
     async def heartbeat(self, runs: Sequence[tuple[str, str]]) -> list[Beat]:
         """One try: the next heartbeat is the retry. Raises Unavailable."""

@@ -48,6 +48,8 @@ class Claim(_Answer):
     lease_seconds: float
     timeout_seconds: float
     carried: tuple[CarriedStep, ...] = ()
+    started: bool = False
+    """Whether it was started in the commit that claimed it."""
 
 
 class Beat(_Answer):
