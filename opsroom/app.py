@@ -6,6 +6,7 @@ from opsroom.components.browser import command_bar
 from opsroom.components.notices import notices
 from opsroom.components.shell import starting
 from opsroom.pages.approvals import ApprovalsState, approvals
+from opsroom.pages.artifact import ArtifactState, artifact
 from opsroom.pages.board import BoardState, board
 from opsroom.pages.bundle import BundleState, bundle
 from opsroom.pages.command import CommandState, command
@@ -39,6 +40,9 @@ STYLES = (
     "peek",
     "run",
     "gates",
+    "steps",
+    "log",
+    "artifact",
     "launch",
     "params",
     "plan",
@@ -76,6 +80,12 @@ app.add_page(runs, route="/runs", title="Runs · Ops Control Room", on_load=Runs
 app.add_page(command, route="/command", title="Command · Ops Control Room", on_load=CommandState.load)
 app.add_page(run, route="/runs/[run]", title="Run · Ops Control Room", on_load=RunState.load)
 app.add_page(approvals, route="/approvals", title="Approvals · Ops Control Room", on_load=ApprovalsState.load)
+app.add_page(
+    artifact,
+    route="/runs/[run]/artifacts/[artifact]",
+    title="Artifact · Ops Control Room",
+    on_load=ArtifactState.load,
+)
 app.add_page(workers, route="/workers", title="Workers · Ops Control Room", on_load=WorkersState.load)
 app.add_page(insights, route="/insights", title="Insights · Ops Control Room", on_load=InsightsState.load)
 app.add_page(templates, route="/templates", title="Templates · Ops Control Room", on_load=TemplatesState.load)

@@ -28,7 +28,7 @@ function subscribe(listener) {
 }
 
 const useBrowserTime = () => useSyncExternalStore(subscribe, () => now || (now = Date.now()), () => 0);
-const useServerTime = () => useBrowserTime() + offset;
+export const useServerTime = () => useBrowserTime() + offset;
 
 function learnOffset(readAt) {
   samples.push(Date.parse(readAt) - Date.now());

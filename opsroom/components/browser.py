@@ -214,16 +214,6 @@ class BoardKeys(rx.Component):
     on_close: rx.EventHandler[rx.event.no_args_event_spec]
 
 
-class LogView(rx.NoSSRComponent):
-    """A run's log, streamed from `src`. `live` says that more may come."""
-
-    library = "$/public/room/log.js"
-    tag = "LogView"
-    lib_dependencies: list[str] = ["react-virtuoso@4.18.1"]  # noqa: RUF012 - Reflex reads the plain annotation
-    src: rx.Var[str]
-    live: rx.Var[bool]
-
-
 def _text(text: rx.Var[str]) -> list[rx.Var[Any]]:
     return [text]
 
@@ -279,7 +269,6 @@ lane_menu = LaneMenu.create
 board_keys = BoardKeys.create
 modal = Modal.create
 confirm_button = ConfirmButton.create
-log_view = LogView.create
 command_bar = CommandBar.create
 command_button = CommandButton.create
 params_form = ParamsForm.create

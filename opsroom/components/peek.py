@@ -11,9 +11,10 @@ import reflex as rx
 from reflex_components_core.react_router import link as nav_link
 
 from opsroom.components.basics import blank, notice, skeleton, state_badge
-from opsroom.components.browser import elapsed, heartbeat, log_view, seen_mark
+from opsroom.components.browser import elapsed, heartbeat, seen_mark
 from opsroom.components.cards import cancel_button, force_button
 from opsroom.components.run import artifact_row, step_row
+from opsroom.components.run_browser import artifact_viewer, log_view
 from opsroom.components.views import ArtifactView, RunView, StepView
 
 
@@ -40,7 +41,6 @@ class PeekVars:
     steps_note: rx.Var[str]
     artifacts: rx.Var[Sequence[ArtifactView]]
     shown_artifact: rx.Var[str]
-    artifact_html: rx.Var[str]
 
 
 def _section(title: str, aside: rx.Var[str] | str, *content: rx.Component) -> rx.Component:
@@ -115,7 +115,13 @@ def _ready(shown: PeekVars, allowed: rx.Var[bool], act: PeekActions) -> rx.Compo
                 rx.el.ul(
                     rx.foreach(artifacts, lambda item: artifact_row(item, shown.shown_artifact, act.show_artifact))
                 ),
-                rx.cond(shown.shown_artifact, rx.html(shown.artifact_html, class_name="preview")),
+                rx.cond(
+                    shown.shown_artifact,
+                    artifact_viewer(
+                        src=f"/api/runs/{run.id}/artifacts/{shown.shown_artifact}",
+                        key=shown.shown_artifact,
+                    ),
+                ),
             ),
         ),
         rx.el.div(log_view(src=f"/api/runs/{run.id}/log", live=run.live, key=run.id), class_name="peek-log"),

@@ -11,7 +11,7 @@ from reflex_components_core.react_router import link as nav_link
 
 from opsroom.components.basics import plain_link, skeleton, state_badge, state_icon
 from opsroom.components.browser import ago, elapsed, heartbeat
-from opsroom.components.views import ArtifactView, AttemptView, PhaseView, RunView, StepView
+from opsroom.components.views import ArtifactView, PhaseView, RunView, StepView
 
 ARTIFACT_ICONS = {
     "markdown": "file-text",
@@ -34,23 +34,25 @@ def box(title: str, *content: rx.Component, aside: rx.Component | None = None) -
     )
 
 
-def run_head(run: rx.Var[RunView], actions: Sequence[rx.Component]) -> rx.Component:
-    """What runs, how it stands, what can be done about it."""
-    return rx.el.header(
+def run_head(
+    run: rx.Var[RunView], actions: Sequence[rx.Component], phases: rx.Var[Sequence[PhaseView]], who: rx.Var[str]
+) -> rx.Component:
+    """What runs, how it stands, what can be done about it, and the states it went through."""
+    top = rx.el.div(
         rx.el.div(
             rx.el.div(
                 state_badge(run.status, run.word),
                 rx.cond(run.attempt > 1, rx.el.span(f"attempt {run.attempt}", class_name="tag")),
                 rx.cond(run.reason, rx.el.span(run.reason, class_name="muted")),
                 class_name="row",
-                style={"marginBottom": "8px"},
+                style={"marginBottom": "6px"},
             ),
             rx.el.h1(run.title),
             rx.el.div(
                 rx.el.span(f"Lane {run.lane}", style={"fontWeight": 600, "color": "var(--text)"}),
                 rx.el.span(f"{run.template} {run.version}"),
                 rx.cond(run.worker, rx.el.span("on ", run.worker)),
-                rx.el.span("queued ", ago(at=run.queued_at)),
+                rx.el.span(rx.cond(who, f"{who}, ", ""), "queued ", ago(at=run.queued_at)),
                 class_name="run-head-meta",
             ),
             class_name="grow",
@@ -72,6 +74,11 @@ def run_head(run: rx.Var[RunView], actions: Sequence[rx.Component]) -> rx.Compon
             rx.el.div(*actions, class_name="run-actions"),
             class_name="run-head-side",
         ),
+        class_name="run-head-top",
+    )
+    return rx.el.header(
+        top,
+        timeline(phases, run),
         class_name="run-head panel",
         data_state=rx.cond(run.cancelling, "cancelling", run.status),
     )
@@ -101,7 +108,7 @@ def timeline(phases: rx.Var[Sequence[PhaseView]], run: rx.Var[RunView]) -> rx.Co
     return rx.el.ol(
         rx.foreach(phases, phase),
         rx.cond(run.live, rx.fragment(), rx.el.li(state_badge(run.status, run.word), class_name="phase-end")),
-        class_name="panel timeline",
+        class_name="timeline",
         aria_label="States",
     )
 
@@ -132,29 +139,27 @@ def step_row(step: rx.Var[StepView]) -> rx.Component:
 
 
 def artifact_row(item: rx.Var[ArtifactView], opened: rx.Var[str], on_preview: Any) -> rx.Component:
-    """One artifact, to look at and to take."""
+    """One artifact, to look at here or on its own page, and to take."""
     icons = [(kind, rx.icon(icon, size=17, aria_hidden=True)) for kind, icon in ARTIFACT_ICONS.items()]
     return rx.el.li(
         rx.fragment(rx.match(item.kind, *icons, rx.icon("file", size=17, aria_hidden=True))),
-        rx.el.span(item.name, class_name="cut", style={"fontWeight": 500}, title=item.name),
+        nav_link(item.name, to=item.page, class_name="cut artifact-name", title=item.name),
         rx.el.span(
             rx.el.span(item.kind),
             rx.cond(item.size, rx.el.span(item.size, class_name="num")),
+            rx.cond(item.carried, rx.el.span("carried over", title="Made by an earlier attempt")),
             rx.cond(item.digest, rx.el.span(item.digest, class_name="mono cut", title="sha256")),
             class_name="artifact-meta",
         ),
         rx.el.span(
-            rx.cond(
-                item.preview,
-                rx.el.button(
-                    rx.icon("eye", size=14, aria_hidden=True),
-                    type="button",
-                    class_name="btn btn-ghost btn-small btn-icon",
-                    aria_label=f"Show {item.name}",
-                    title="Show",
-                    aria_pressed=(opened == item.id).to_string(),
-                    on_click=on_preview(item.id),
-                ),
+            rx.el.button(
+                rx.icon("eye", size=14, aria_hidden=True),
+                type="button",
+                class_name="btn btn-ghost btn-small btn-icon",
+                aria_label=f"Show {item.name}",
+                title="Show here",
+                aria_pressed=(opened == item.id).to_string(),
+                on_click=on_preview(item.id),
             ),
             rx.cond(
                 item.href,
@@ -175,19 +180,6 @@ def artifact_row(item: rx.Var[ArtifactView], opened: rx.Var[str], on_preview: An
             class_name="artifact-actions",
         ),
         class_name="artifact",
-    )
-
-
-def attempt_link(item: rx.Var[AttemptView]) -> rx.Component:
-    """One of a chain of retries."""
-    return nav_link(
-        state_icon(item.status, 13),
-        item.label,
-        to=item.href,
-        class_name="badge",
-        data_state=item.status,
-        aria_current=rx.cond(item.current, "page", "false"),
-        style={"opacity": rx.cond(item.current, "1", "0.75")},
     )
 
 

@@ -242,22 +242,26 @@ class PhaseView:
 
 @dataclass(frozen=True)
 class StepView:
-    """One step of a run."""
+    """One step of a run; `x` and `y` are its place in the graph. `carried`: an earlier attempt did it."""
 
     id: str = ""
     title: str = ""
     kind: str = ""
     status: str = "pending"
     since: str = ""
+    until: str = ""
     took: str = ""
     needs: str = ""
     exit_code: str = ""
     message: str = ""
+    carried: bool = False
+    x: int = 0
+    y: int = 0
 
 
 @dataclass(frozen=True)
 class ArtifactView:
-    """One artifact of a run."""
+    """One artifact of a run: `src` is where its bytes are, `page` where it is shown."""
 
     id: str = ""
     name: str = ""
@@ -265,15 +269,6 @@ class ArtifactView:
     size: str = ""
     digest: str = ""
     href: str = ""
+    page: str = ""
     link: bool = False
-    preview: bool = False
-
-
-@dataclass(frozen=True)
-class AttemptView:
-    """One run of a chain of retries."""
-
-    href: str = ""
-    label: str = ""
-    status: str = "queued"
-    current: bool = False
+    carried: bool = False

@@ -104,6 +104,16 @@ class ControlPlane(Reports, Library, Gates, Bundles):
         async with self._rest.object(ARTIFACT_BUCKET, artifact.object_path) as response:
             yield _checked(response.aiter_bytes(64 * 1024), artifact)
 
+    @asynccontextmanager
+    async def open_artifact_part(self, artifact: Artifact, part: str) -> AsyncGenerator[httpx.Response]:
+        """The bytes that `part`, a `Range` like `bytes=0-99`, names, not checked: Storage's answer 206 (or 200 with
+        all of them), or 416 when there is no such part. Raises ArtifactMissing.
+        """
+        if artifact.object_path is None:
+            raise InvalidArgument(f"Artifact {artifact.name!r} is a link and has no bytes.")
+        async with self._rest.object(ARTIFACT_BUCKET, artifact.object_path, part) as response:
+            yield response
+
     def feed(
         self, *topics: str, poll_seconds: float = 2.0, on_state: Callable[[FeedState], None] | None = None
     ) -> Feed:

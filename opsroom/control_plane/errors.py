@@ -36,6 +36,12 @@ class ArtifactDamaged(OpsRoomError):
     code, status = "artifact_damaged", 502
 
 
+class ArtifactMissing(OpsRoomError):
+    """An artifact is on record, but the store does not have its bytes."""
+
+    code, status = "artifact_missing", 404
+
+
 class NotConfigured(OpsRoomError):
     """It is not known which control plane to use."""
 

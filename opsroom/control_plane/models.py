@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from opsroom.control_plane.rows import Row
-from opsroom.control_plane.story import Attempt, Deed, Proof
+from opsroom.control_plane.story import Attempt, BundleRef, Deed, Proof
 from opsroom.domain.events import Level
 from opsroom.domain.lifecycle import LIVE, Lane, Reason, Role, RunStatus, StepStatus
 from opsroom.domain.template import ArtifactKind, Risk
@@ -172,6 +172,7 @@ class Artifact(Row):
     size_bytes: int | None = None
     object_path: str | None = None
     url: str | None = None
+    carried_from: str | None = None
     created_at: dt.datetime
 
 
@@ -193,6 +194,7 @@ class RunDetail(Row):
     attempts: tuple[Attempt, ...] = ()
     deeds: tuple[Deed, ...] = ()
     proofs: tuple[Proof, ...] = ()
+    bundle: BundleRef | None = None
     last_seq: int = 0
     read_at: dt.datetime | None = None
 
@@ -224,6 +226,8 @@ class RunEvent(Row):
     level: Level = "info"
     message: str = ""
     data: Mapping[str, Any] = Field(default_factory=dict)
+    prev_hash: str = ""
+    hash: str = ""
 
 
 class EventPage(Row):

@@ -12,7 +12,7 @@ from supabase import AsyncClient, AsyncClientOptions
 
 from opsroom.control_plane.auth import Credentials
 from opsroom.control_plane.config import Connection
-from opsroom.control_plane.errors import ControlPlaneFailed, from_api, from_transport, is_token_refused
+from opsroom.control_plane.errors import ArtifactMissing, ControlPlaneFailed, from_api, from_transport, is_token_refused
 
 T = TypeVar("T")
 
@@ -21,6 +21,10 @@ _RETRY_AFTER_SECONDS = 0.2
 # The connection broke, as against: it was too slow. Every function of the control plane answers a repeated call with
 # the same result, so a call whose fate is unknown is sent again.
 _BROKEN = (httpx.NetworkError, httpx.RemoteProtocolError)
+
+
+# Storage answers 400 and says in the body that it means 404.
+_GONE: Final = ("not_found", "NoSuchKey", '"404"')
 
 
 def open_http() -> httpx.AsyncClient:
@@ -66,14 +70,23 @@ class Rest:
                 await asyncio.sleep(_RETRY_AFTER_SECONDS)
 
     @asynccontextmanager
-    async def object(self, bucket: str, path: str) -> AsyncGenerator[httpx.Response, None]:
-        """The stored object as a response to be read in chunks; supabase-py would hold all of it in memory."""
+    async def object(self, bucket: str, path: str, part: str | None = None) -> AsyncGenerator[httpx.Response, None]:
+        """The stored object as a response to be read in chunks; supabase-py would hold all of it in memory. `part` is
+        a `Range`: the answer is then 206, or 416 when there is no such part. Raises ArtifactMissing.
+        """
         url = f"{self._connection.url}/storage/v1/object/{bucket}/{quote(path)}"
         headers = {"apikey": self._connection.key, "Authorization": f"Bearer {await self._credentials.token()}"}
+        if part:
+            headers |= {"Range": part, "Accept-Encoding": "identity"}
         try:
             async with self._http.stream("GET", url, headers=headers) as response:
-                if not response.is_success:
+                if not response.is_success and response.status_code != 416:
                     body = (await response.aread())[:300].decode(errors="replace")
+                    if response.status_code == 404 or any(word in body for word in _GONE):
+                        raise ArtifactMissing(
+                            f"Storage has no object {bucket}/{path}.",
+                            hint="It was removed from the bucket, or your role may not read it.",
+                        )
                     raise ControlPlaneFailed(
                         f"Storage answered {response.status_code} for {bucket}/{path}: {body}",
                         hint="Check that your role may read it, and that the object was not removed.",

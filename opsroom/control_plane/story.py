@@ -48,3 +48,12 @@ class Proof(Row):
     seen: Any = None
     message: str | None = None
     at: dt.datetime | None = None
+
+
+class BundleRef(Row):
+    """A run's newest evidence bundle, in short."""
+
+    sha256: str
+    size_bytes: int
+    keyid: str
+    signed_at: dt.datetime

@@ -236,7 +236,6 @@ def _peek() -> rx.Component:
         steps_note=PeekState.steps_note,
         artifacts=PeekState.artifacts,
         shown_artifact=PeekState.shown_artifact,
-        artifact_html=PeekState.artifact_html,
     )
     act = PeekActions(
         close=PeekState.close,

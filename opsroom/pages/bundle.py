@@ -21,8 +21,8 @@ from opsroom.components.spec_kit import file_tabs, source_view, spec_findings, v
 from opsroom.control_plane.errors import ControlPlaneUnreachable
 from opsroom.domain.errors import NotAuthenticated, OpsRoomError
 from opsroom.domain.spec_kit import FILES
+from opsroom.room.artifact_views import as_prose
 from opsroom.room.bundles import find, finding_rows, source_lines, state_of, tabs, verdict_of
-from opsroom.room.preview import as_html
 from opsroom.room.viewer import LOAD_AGAIN_SECONDS, Viewer, arrive, to_sign_in
 
 
@@ -65,7 +65,7 @@ class BundleState(rx.State):
                 f"spec/{slug} of the repository" if shown.source == "repository" else f"version {shown.version}"
             )
             self.files, self.findings = tabs(shown), finding_rows(shown)
-            self.html, self.lines = as_html("markdown", shown.files[self.file]), source_lines(shown, self.file)
+            self.html, self.lines = as_prose(shown.files[self.file]), source_lines(shown, self.file)
             self.state, self.verdict = state_of(shown.report), verdict_of(shown.report)
             counts = shown.report.counts
             self.facts = [

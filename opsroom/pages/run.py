@@ -1,43 +1,36 @@
-"""A run, `/runs/<id>`: its states, steps, log, artifacts, and what can be done about it, live."""
+"""A run, `/runs/<id>`: its states, steps, log, artifacts and story, and what can be done about it, live."""
 
 # Reflex gives a Var the attributes of what it stands for at run time only.
 # pyright: reportAttributeAccessIssue=false, reportOperatorIssue=false
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 import reflex as rx
 from reflex_components_core.react_router import link as nav_link
 
 from opsroom.components.basics import notice, problem
-from opsroom.components.board import cancel_button
-from opsroom.components.browser import log_view
-from opsroom.components.run import (
-    artifact_row,
-    attempt_link,
-    box,
-    facts_list,
-    run_head,
-    run_loading,
-    step_row,
-    timeline,
-)
+from opsroom.components.cards import cancel_button, force_button
+from opsroom.components.run import artifact_row, box, facts_list, run_head, run_loading
+from opsroom.components.run_browser import artifact_viewer, log_view, steps_view
+from opsroom.components.run_story import attempt_chain, deed_list, evidence, proof_list
+from opsroom.components.run_views import AttemptView, DeedView, GraphView, ProofView, RunActs
 from opsroom.components.shell import page, user_menu
-from opsroom.components.views import ArtifactView, AttemptView, Freshness, PhaseView, RunView, StepView
+from opsroom.components.views import ArtifactView, Freshness, PhaseView, RunView, StepView
+from opsroom.control_plane.client import ControlPlane
 from opsroom.control_plane.errors import ControlPlaneUnreachable
 from opsroom.domain.errors import NotAuthenticated, OpsRoomError
 from opsroom.room import broadcast
 from opsroom.room.live import Picture, Subject, watch
 from opsroom.room.present import iso
 from opsroom.room.present_run import run_values
-from opsroom.room.preview import preview
 from opsroom.room.sign_ins import SignIn
 from opsroom.room.viewer import LOAD_AGAIN_SECONDS, NEEDS_OPERATOR, Viewer, arrive, refusal, signed_in, to_sign_in
 
 
 class RunState(rx.State):
-    """What a run's page shows."""
+    """What a run's page shows. `asked` is the command that is under way and has no answer yet."""
 
     phase: rx.Field[str] = rx.field("loading")
     problem_title: rx.Field[str] = rx.field("")
@@ -45,17 +38,21 @@ class RunState(rx.State):
     shown: rx.Field[str] = rx.field("")
     run: rx.Field[RunView] = rx.field(default_factory=RunView)
     session: rx.Field[str] = rx.field("")
+    launched_by: rx.Field[str] = rx.field("")
     phases: rx.Field[list[PhaseView]] = rx.field(default_factory=list)
     steps_note: rx.Field[str] = rx.field("")
     steps: rx.Field[list[StepView]] = rx.field(default_factory=list)
+    graph: rx.Field[GraphView] = rx.field(default_factory=GraphView)
     artifacts: rx.Field[list[ArtifactView]] = rx.field(default_factory=list)
     attempts: rx.Field[list[AttemptView]] = rx.field(default_factory=list)
+    deeds: rx.Field[list[DeedView]] = rx.field(default_factory=list)
+    proofs: rx.Field[list[ProofView]] = rx.field(default_factory=list)
+    acts: rx.Field[RunActs] = rx.field(default_factory=RunActs)
     params: rx.Field[str] = rx.field("")
     facts: rx.Field[list[tuple[str, str]]] = rx.field(default_factory=list)
     freshness: rx.Field[Freshness] = rx.field(default_factory=Freshness)
     opened: rx.Field[str] = rx.field("")
-    opened_name: rx.Field[str] = rx.field("")
-    opened_html: rx.Field[str] = rx.field("")
+    asked: rx.Field[str] = rx.field("")
 
     @rx.event
     async def load(self) -> AsyncGenerator[Any, None]:
@@ -63,7 +60,8 @@ class RunState(rx.State):
         try:
             wanted = self.router.url.path.strip("/").split("/")[-1]
             if wanted != self.shown:
-                self.phase, self.opened = "loading", ""
+                self.phase, self.asked = "loading", ""
+                self.opened = str(self.router.url.query_parameters.get("artifact") or "")
             sign_in = await arrive(self)
             yield
             tab = broadcast.tab_of(self)
@@ -88,33 +86,39 @@ class RunState(rx.State):
     @rx.event
     async def cancel(self, run_id: str, reason: str) -> Any:
         """Ask for the run's end."""
-        try:
-            await signed_in(self).control_plane.cancel_run(run_id, reason.strip() or None)
-        except OpsRoomError as error:
-            return refusal(error)
+        return await self._ask(lambda room: room.cancel_run(run_id, reason.strip() or None))
 
     @rx.event
-    async def retry(self) -> Any:
-        """Queue the next attempt, and go there."""
-        try:
-            successor = await signed_in(self).control_plane.retry_run(self.shown)
-            return rx.redirect(f"/runs/{successor.id}")
-        except OpsRoomError as error:
-            return refusal(error)
+    async def force(self, run_id: str, reason: str) -> Any:
+        """End the run without its worker."""
+        return await self._ask(lambda room: room.cancel_run(run_id, reason.strip() or None, force=True))
 
     @rx.event
-    async def show_artifact(self, artifact_id: str) -> Any:
-        """Show a small artifact below the log, or close it again."""
-        if self.opened == artifact_id:
-            self.opened = self.opened_html = ""
-            return None
+    async def retry(self, resume: bool) -> AsyncGenerator[Any, None]:
+        """Queue the next attempt, from the start or after the steps that succeeded, and go there."""
+        self.asked = "resume" if resume else "retry"
+        yield
         try:
-            room = signed_in(self).control_plane
-            detail = await room.read_run(self.shown)
-            found = next((item for item in detail.artifacts if item.id == artifact_id), None)
-            if found is not None:
-                self.opened_html = await preview(room, found)
-                self.opened, self.opened_name = artifact_id, found.name
+            successor = await signed_in(self).control_plane.retry_run(self.shown, resume=resume)
+            yield rx.redirect(f"/runs/{successor.id}")
+        except OpsRoomError as error:
+            yield refusal(error)
+        finally:
+            self.asked = ""
+
+    @rx.event
+    def show_artifact(self, artifact_id: str) -> None:
+        """Show an artifact below the log, or close it again. Its view asks for the bytes by itself."""
+        self.opened = "" if self.opened == artifact_id else artifact_id
+
+    @rx.event
+    def close_artifact(self) -> None:
+        """Close the artifact that is shown."""
+        self.opened = ""
+
+    async def _ask(self, command: Callable[[ControlPlane], Awaitable[object]]) -> Any:
+        try:
+            await command(signed_in(self).control_plane)
         except OpsRoomError as error:
             return refusal(error)
 
@@ -128,9 +132,26 @@ def _run(run_id: str) -> Subject:
     return Subject(f"run:{run_id}", read, RunState)
 
 
+def _again(label: str, icon: str, title: Any, *, resume: bool) -> rx.Component:
+    name, may = "resume" if resume else "retry", Viewer.may_operate
+    return rx.el.button(
+        rx.cond(
+            RunState.asked == name,
+            rx.icon("loader-circle", size=14, class_name="spin", aria_hidden=True),
+            rx.icon(icon, size=14, aria_hidden=True),
+        ),
+        label,
+        type="button",
+        class_name="btn",
+        disabled=~may | (RunState.asked != ""),
+        title=rx.cond(may, title, NEEDS_OPERATOR),
+        on_click=RunState.retry(resume),
+    )
+
+
 def _actions() -> list[rx.Component]:
-    run, may = RunState.run, Viewer.may_operate
-    again = rx.cond(
+    run, acts, may = RunState.run, RunState.acts, Viewer.may_operate
+    rerun = rx.cond(
         may,
         nav_link(
             rx.icon("play", size=14, aria_hidden=True),
@@ -141,100 +162,90 @@ def _actions() -> list[rx.Component]:
         ),
         rx.el.button("Run again", type="button", disabled=True, class_name="btn", title=NEEDS_OPERATOR),
     )
-    retry = rx.el.button(
-        rx.icon("rotate-cw", size=14, aria_hidden=True),
-        "Retry",
-        type="button",
-        class_name="btn",
-        disabled=~may,
-        title=rx.cond(may, "The next attempt of this run, with the same params", NEEDS_OPERATOR),
-        on_click=RunState.retry,
+    later_attempt = nav_link(
+        "Next attempt", rx.icon("arrow-right", size=14, aria_hidden=True), to=acts.next, class_name="btn btn-primary"
     )
     return [
         rx.cond(run.live, cancel_button(run, RunState.cancel, may, small=False)),
-        rx.cond(~run.live & (run.status != "succeeded"), retry),
-        again,
+        rx.cond(
+            acts.resume,
+            _again("Resume", "redo-dot", f"A next attempt that goes on at “{acts.resume}”", resume=True),
+        ),
+        rx.cond(
+            ~run.live & (run.status != "succeeded") & (acts.next == ""),
+            _again("Retry", "rotate-cw", "The next attempt of this run, with the same params", resume=False),
+        ),
+        rerun,
+        rx.cond(acts.next, later_attempt),
     ]
+
+
+def _side() -> rx.Component:
+    run = RunState.run
+    none_yet = rx.cond(run.live, "None yet. They appear as steps end.", "This run left none.")
+    return rx.el.div(
+        box(
+            "Artifacts",
+            rx.cond(
+                RunState.artifacts.length() > 0,
+                rx.el.ul(
+                    rx.foreach(
+                        RunState.artifacts, lambda item: artifact_row(item, RunState.opened, RunState.show_artifact)
+                    )
+                ),
+                rx.el.p(none_yet, class_name="box-body faint"),
+            ),
+        ),
+        rx.cond(RunState.proofs.length() > 0, box("Proofs", proof_list(RunState.proofs))),
+        rx.cond(RunState.acts.bundle, box("Evidence", evidence(RunState.acts))),
+        rx.cond(RunState.attempts.length() > 0, box("Attempts", attempt_chain(RunState.attempts))),
+        box("Who did what", deed_list(RunState.deeds)),
+        rx.cond(
+            RunState.params,
+            box("Parameters", rx.el.pre(RunState.params, class_name="mono box-body params", tab_index=0)),
+        ),
+        box("Facts", facts_list(RunState.facts)),
+        class_name="run-side",
+    )
 
 
 def _ready() -> rx.Component:
     run = RunState.run
-    none_yet = rx.cond(run.live, "None yet. They appear as steps end.", "This run left none.")
     return rx.fragment(
-        run_head(run, _actions()),
+        run_head(run, _actions(), RunState.phases, RunState.launched_by),
+        force_button(run, RunState.force, Viewer.may_operate),
         rx.cond(
-            run.message,
-            rx.el.div(notice("failed", run.message), class_name="run-message", hidden=run.status == "succeeded"),
+            run.gated,
+            rx.el.div(
+                notice("warn", "This run waits for an approval."),
+                nav_link("Go to the approvals", to="/approvals", class_name="btn btn-small"),
+                class_name="run-message run-gate",
+            ),
         ),
-        timeline(RunState.phases, run),
+        rx.cond(
+            run.message & (run.status != "succeeded"),
+            rx.el.div(
+                rx.cond(run.live, notice("info", run.message), notice("failed", run.message)), class_name="run-message"
+            ),
+        ),
+        steps_view(
+            steps=RunState.steps, graph=RunState.graph, note=RunState.steps_note, live=run.live, key=RunState.shown
+        ),
         rx.el.div(
             rx.el.div(
-                box(
-                    "Steps",
-                    rx.el.ol(rx.foreach(RunState.steps, step_row)),
-                    aside=rx.el.span(RunState.steps_note, class_name="faint num"),
-                ),
-                box(
-                    "Artifacts",
-                    rx.cond(
-                        RunState.artifacts.length() > 0,
-                        rx.el.ul(
-                            rx.foreach(
-                                RunState.artifacts,
-                                lambda item: artifact_row(item, RunState.opened, RunState.show_artifact),
-                            )
-                        ),
-                        rx.el.p(none_yet, class_name="box-body faint"),
-                    ),
-                ),
-                rx.cond(
-                    RunState.attempts.length() > 0,
-                    box(
-                        "Attempts",
-                        rx.el.div(
-                            rx.foreach(RunState.attempts, attempt_link),
-                            class_name="row box-body",
-                            style={"flexWrap": "wrap"},
-                        ),
-                    ),
-                ),
-                rx.cond(
-                    RunState.params,
-                    box(
-                        "Parameters",
-                        rx.el.pre(
-                            RunState.params,
-                            class_name="mono box-body",
-                            style={"whiteSpace": "pre-wrap", "overflowWrap": "anywhere"},
-                        ),
-                    ),
-                ),
-                box("Facts", facts_list(RunState.facts)),
-                class_name="run-side",
-            ),
-            rx.el.div(
-                log_view(src=f"/api/runs/{RunState.shown}/log", live=run.live, key=RunState.shown),
+                log_view(src=f"/api/runs/{RunState.shown}/log", live=run.live, linked=True, key=RunState.shown),
                 rx.cond(
                     RunState.opened,
-                    rx.el.section(
-                        rx.el.header(
-                            rx.el.h2(RunState.opened_name),
-                            rx.el.button(
-                                rx.icon("x", size=15, aria_hidden=True),
-                                type="button",
-                                class_name="btn btn-ghost btn-small btn-icon",
-                                aria_label="Close",
-                                on_click=RunState.show_artifact(RunState.opened),
-                            ),
-                            class_name="box-head",
-                        ),
-                        rx.html(RunState.opened_html, class_name="preview"),
-                        class_name="panel",
-                        aria_label="Artifact",
+                    artifact_viewer(
+                        src=f"/api/runs/{RunState.shown}/artifacts/{RunState.opened}",
+                        in_place=True,
+                        on_close=RunState.close_artifact,
+                        key=RunState.opened,
                     ),
                 ),
                 class_name="run-main",
             ),
+            _side(),
             class_name="run-grid",
         ),
     )

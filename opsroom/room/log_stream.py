@@ -10,6 +10,7 @@ from opsroom.room.sign_ins import SignIn
 
 PAGE: Final = 1000
 
+_EVENTS: Final = frozenset({"events"})
 _SILENT: Final = frozenset({"metric"})
 """Event types that are measured, not read."""
 
@@ -23,8 +24,8 @@ async def log_stream(sign_in: SignIn, run_id: str, after: int) -> AsyncIterator[
     cursor, told = after, False
     async with sign_in.control_plane.feed(f"run:{run_id}") as feed:
         async for ring in feed:
-            if ring.cause == "changed" and ring.seq is not None and ring.seq <= cursor:
-                continue
+            if ring.cause == "changed" and ring.what == _EVENTS and ring.seq is not None and ring.seq <= cursor:
+                continue  # a ring about the run itself may have melted into one about events that are told
             try:
                 while True:
                     page = await sign_in.control_plane.read_events(run_id, after=cursor, limit=PAGE)

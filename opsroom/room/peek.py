@@ -13,7 +13,6 @@ from opsroom.room import broadcast
 from opsroom.room.live import Picture, Subject, unwatch, watch
 from opsroom.room.present import iso, run_view
 from opsroom.room.present_run import artifact_view, step_view, steps_note
-from opsroom.room.preview import preview
 from opsroom.room.sign_ins import SignIn
 from opsroom.room.viewer import LOAD_AGAIN_SECONDS, refusal, signed_in
 
@@ -31,8 +30,6 @@ class PeekState(rx.State):
     steps: rx.Field[list[StepView]] = rx.field(default_factory=list)
     artifacts: rx.Field[list[ArtifactView]] = rx.field(default_factory=list)
     shown_artifact: rx.Field[str] = rx.field("")
-    artifact_name: rx.Field[str] = rx.field("")
-    artifact_html: rx.Field[str] = rx.field("")
     freshness: rx.Field[Freshness] = rx.field(default_factory=Freshness)
 
     @rx.event
@@ -74,20 +71,9 @@ class PeekState(rx.State):
             return refusal(error)
 
     @rx.event
-    async def show_artifact(self, artifact_id: str) -> Any:
-        """Show a small artifact, or put it away again."""
-        if self.shown_artifact == artifact_id:
-            self.shown_artifact = self.artifact_html = ""
-            return None
-        try:
-            room = signed_in(self).control_plane
-            detail = await room.read_run(self.opened)
-            found = next((item for item in detail.artifacts if item.id == artifact_id), None)
-            if found is not None:
-                self.artifact_html = await preview(room, found)
-                self.shown_artifact, self.artifact_name = artifact_id, found.name
-        except OpsRoomError as error:
-            return refusal(error)
+    async def show_artifact(self, artifact_id: str) -> None:
+        """Show an artifact, or put it away again. Its view asks for its bytes by itself, as the person who looks."""
+        self.shown_artifact = "" if self.shown_artifact == artifact_id else artifact_id
 
 
 def run_subject(run_id: str) -> Subject:

@@ -19,20 +19,32 @@ Steps = list[Mapping[str, Any]]
 def plan_view(spec: Mapping[str, Any]) -> PlanView:
     """The plan of the template that `spec` defines."""
     steps: Steps = list(spec.get("steps", []))
-    columns = _columns(steps)
-    places = _places(steps, columns)
-    tallest = max((y for _, y in places.values()), default=0)
+    places, edges, (width, height) = lay_out(steps)
     return PlanView(
-        width=(max(columns.values(), default=0) + 1) * (WIDTH + GAP_X) - GAP_X,
-        height=tallest + HEIGHT,
+        width=width,
+        height=height,
         nodes=[_node(step, *places[step["id"]]) for step in steps],
-        edges=[_edge(places[need], places[step["id"]]) for step in steps for need in step.get("needs", ())],
+        edges=[path for _, path in edges],
         verified=[line for step in steps for line in _verified(step)],
         artifacts=[_artifact(step, rule) for step in steps for rule in step.get("artifacts", ())],
         approvals=list(_approvals(spec, steps)),
         limits=list(_limits(spec)),
         secrets=[str(name) for name in spec.get("secrets", ())],
     )
+
+
+def lay_out(steps: Steps) -> tuple[dict[str, tuple[int, int]], list[tuple[str, str]], tuple[int, int]]:
+    """Where each step stands (left upper corner), the edges as (step it comes from, SVG path), and width and height."""
+    columns = _columns(steps)
+    places = _places(steps, columns)
+    edges = [
+        (need, _edge(places[need], places[step["id"]]))
+        for step in steps
+        for need in step.get("needs", ())
+        if need in places
+    ]
+    width = (max(columns.values(), default=0) + 1) * (WIDTH + GAP_X) - GAP_X
+    return places, edges, (width, max((y for _, y in places.values()), default=0) + HEIGHT)
 
 
 def _columns(steps: Steps) -> dict[str, int]:

@@ -54,6 +54,18 @@ def span(start: dt.datetime | None, end: dt.datetime | None) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} m"
 
 
+def size(count: int | None) -> str:
+    """Bytes in the unit that reads best."""
+    if count is None:
+        return ""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+        value /= 1000
+    raise AssertionError("unreachable")
+
+
 def run_view(card: Card) -> RunView:
     """A run as its card and its page show it."""
     total, done = card.steps_total, min(card.steps_done, card.steps_total)

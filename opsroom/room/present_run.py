@@ -2,16 +2,16 @@
 
 import datetime as dt
 import json
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
-from opsroom.components.views import ArtifactView, AttemptView, PhaseView, StepView
-from opsroom.control_plane.models import Artifact, Attempt, Card, RunDetail, Step
-from opsroom.room.present import STATUS_WORDS, iso, run_view, span
-
-PREVIEWED: Final = frozenset({"markdown", "json", "diff", "image"})
-PREVIEW_BYTES: Final = 256 * 1024
+from opsroom.components.run_views import EdgeView, GraphView
+from opsroom.components.views import ArtifactView, PhaseView, StepView
+from opsroom.control_plane.models import Artifact, Card, RunDetail, Step
+from opsroom.room.plan import lay_out
+from opsroom.room.present import iso, run_view, size, span
+from opsroom.room.present_story import attempts, deeds, proofs, run_acts
 
 
 def run_values(detail: RunDetail) -> dict[str, Any]:
@@ -20,11 +20,15 @@ def run_values(detail: RunDetail) -> dict[str, Any]:
     return {
         "run": run_view(run),
         "session": run.session_id,
+        "launched_by": run.created_by_name or "",
         "phases": phases(run, detail.read_at),
         "steps_note": steps_note(detail),
-        "steps": [step_view(step) for step in detail.steps],
+        **graph_values(detail.steps),
         "artifacts": [artifact_view(item) for item in detail.artifacts],
-        "attempts": [attempt_view(item, run.id) for item in detail.attempts] if len(detail.attempts) > 1 else [],
+        "attempts": attempts(detail),
+        "deeds": deeds(detail),
+        "proofs": proofs(detail),
+        "acts": run_acts(detail),
         "params": json.dumps(dict(run.params), indent=2, ensure_ascii=False) if run.params else "",
         "facts": facts(run),
     }
@@ -54,26 +58,39 @@ def phases(run: Card, now: dt.datetime | None) -> list[PhaseView]:
     ]
 
 
-def step_view(step: Step) -> StepView:
-    """A step with its duration."""
+def graph_values(steps: Sequence[Step]) -> dict[str, Any]:
+    """The steps, each at its place in the graph, and the graph's edges in the state of the step they come from."""
+    nodes: list[Mapping[str, Any]] = [{"id": step.step_id, "needs": step.needs} for step in steps]
+    places, edges, (width, height) = lay_out(nodes)
+    state = {step.step_id: step.status for step in steps}
+    return {
+        "steps": [step_view(step, places[step.step_id]) for step in steps],
+        "graph": GraphView(width, height, [EdgeView(path, state[source]) for source, path in edges]),
+    }
+
+
+def step_view(step: Step, place: tuple[int, int] = (0, 0)) -> StepView:
+    """A step with its duration, at its place in the graph."""
     return StepView(
         id=step.step_id,
         title=step.title,
         kind=step.kind,
         status=step.status,
         since=iso(step.started_at),
+        until=iso(step.finished_at),
         took=span(step.started_at, step.finished_at),
         needs=", ".join(step.needs),
         exit_code="" if step.exit_code in (None, 0) else str(step.exit_code),
         message="" if step.message == f"exit code {step.exit_code}" else step.message or "",
+        carried=step.carried_from is not None,
+        x=place[0],
+        y=place[1],
     )
 
 
 def artifact_view(artifact: Artifact) -> ArtifactView:
     """An artifact with the way to its bytes, or to where a link leads."""
     link = artifact.object_path is None
-    small = (artifact.size_bytes or 0) <= PREVIEW_BYTES
-    shown = artifact.kind in PREVIEWED or (artifact.media_type or "").startswith("text/")
     href = _web(artifact.url) if link else f"/api/runs/{artifact.run_id}/artifacts/{artifact.id}"
     return ArtifactView(
         id=artifact.id,
@@ -82,36 +99,15 @@ def artifact_view(artifact: Artifact) -> ArtifactView:
         size=size(artifact.size_bytes),
         digest=(artifact.sha256 or "")[:12],
         href=href,
+        page=f"/runs/{artifact.run_id}/artifacts/{artifact.id}",
         link=link,
-        preview=not link and shown and small,
+        carried=artifact.carried_from is not None,
     )
 
 
 def _web(url: str | None) -> str:
     """A link that a worker wrote, if it is one that a browser may follow without running something."""
     return url if url and urlsplit(url).scheme in ("http", "https") else ""
-
-
-def size(count: int | None) -> str:
-    """Bytes in the unit that reads best."""
-    if count is None:
-        return ""
-    value = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000 or unit == "GB":
-            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
-        value /= 1000
-    raise AssertionError("unreachable")
-
-
-def attempt_view(attempt: Attempt, current: str) -> AttemptView:
-    """One of a chain of retries."""
-    return AttemptView(
-        href=f"/runs/{attempt.id}",
-        label=f"{attempt.attempt}: {STATUS_WORDS[attempt.status].lower()}",
-        status=attempt.status,
-        current=attempt.id == current,
-    )
 
 
 def facts(run: Card) -> list[tuple[str, str]]:

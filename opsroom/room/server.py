@@ -1,8 +1,6 @@
 """The plain HTTP beside Reflex: signing in and out, the log stream, artifacts, and who may load a page at all."""
 
 import re
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from typing import Final
 from urllib.parse import quote, urlsplit
 
@@ -16,20 +14,19 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from opsroom.control_plane.errors import ControlPlaneUnreachable, NotConfigured
-from opsroom.control_plane.models import Artifact
 from opsroom.domain.errors import NotAMember, NotAuthenticated, OpsRoomError
 from opsroom.domain.param_text import read_json
 from opsroom.domain.params import MAX_BYTES
+from opsroom.room.artifact_files import artifact_bytes, artifact_view, bundle
 from opsroom.room.bundles import find, zipped
 from opsroom.room.command_bar import act, offer
 from opsroom.room.export import export
 from opsroom.room.live import signed_out
+from opsroom.room.log_files import log_file
 from opsroom.room.log_stream import log_stream
 from opsroom.room.sign_ins import COOKIE, MAX_AGE_SECONDS, SignIn, require, sign_ins
 
 PAGE: Final = re.compile(r"^/($|(approvals|command|insights|members|runs|sessions|spec-kit|templates|workers)(/|$))")
-INLINE_TYPES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
-"""What a browser may show inside the page: pictures that cannot hold a script."""
 
 SAFETY_HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
@@ -135,56 +132,6 @@ async def command(request: Request) -> Response:
     return JSONResponse(await act(require(_cookie(request)), order))
 
 
-async def artifact(request: Request) -> Response:
-    """The bytes of an artifact, read with the person's own token; `?inline` for pictures."""
-    signed_in = require(_cookie(request))
-    detail = await signed_in.control_plane.read_run(request.path_params["run_id"])
-    found = next((item for item in detail.artifacts if item.id == request.path_params["artifact_id"]), None)
-    if found is None or found.object_path is None:
-        return PlainTextResponse("This run has no such artifact.", status_code=404)
-    inline = "inline" in request.query_params and found.media_type in INLINE_TYPES
-    stack = AsyncExitStack()
-    chunks = await stack.enter_async_context(signed_in.control_plane.open_artifact(found))
-    return StreamingResponse(
-        _then_close(chunks, stack),
-        media_type=found.media_type if inline else "application/octet-stream",
-        headers=_artifact_headers(found, inline),
-    )
-
-
-async def bundle(request: Request) -> Response:
-    """The evidence bundle of an ended run, read with the person's own token."""
-    room = require(_cookie(request)).control_plane
-    found = await room.bundle(request.path_params["run_id"])
-    if found is None:
-        return PlainTextResponse("This run has no bundle yet.", status_code=404)
-    stack = AsyncExitStack()
-    chunks = await stack.enter_async_context(room.open_bundle(found))
-    name = f"evidence-{found.run_id}.zip"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Length": str(found.size_bytes)}
-    return StreamingResponse(_then_close(chunks, stack), media_type="application/zip", headers=headers)
-
-
-async def _then_close(chunks: AsyncIterator[bytes], stack: AsyncExitStack) -> AsyncIterator[bytes]:
-    async with stack:
-        async for chunk in chunks:
-            yield chunk
-
-
-def _artifact_headers(found: Artifact, inline: bool) -> dict[str, str]:
-    name = found.name.replace("\\", "/").rsplit("/", 1)[-1]
-    plain = re.sub(r"[^\w.\-]", "_", name, flags=re.ASCII) or "artifact"
-    how = "inline" if inline else "attachment"
-    headers = {
-        "Content-Disposition": f"{how}; filename=\"{plain}\"; filename*=UTF-8''{quote(name)}",
-        "Content-Security-Policy": "sandbox; default-src 'none'",
-        "Cache-Control": "private, no-store",
-    }
-    if found.size_bytes is not None:
-        headers["Content-Length"] = str(found.size_bytes)
-    return headers
-
-
 async def spec_zip(request: Request) -> Response:
     """A Spec Kit bundle as a zip; the same bundle gives the same bytes."""
     signed_in = require(_cookie(request))
@@ -219,7 +166,8 @@ class Doorman:
 
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *SAFETY_HEADERS]
+                given = {name for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *(h for h in SAFETY_HEADERS if h[0] not in given)]
             await send(message)
 
         request = Request(scope)
@@ -252,7 +200,9 @@ def server() -> Starlette:
             Route("/api/specs/{slug}.zip", spec_zip),
             Route("/api/runs/{run_id}/log", log),
             Route("/api/runs/{run_id}/bundle", bundle),
-            Route("/api/runs/{run_id}/artifacts/{artifact_id}", artifact),
+            Route("/api/runs/{run_id}/log.{form}", log_file),
+            Route("/api/runs/{run_id}/artifacts/{artifact_id}", artifact_bytes),
+            Route("/api/runs/{run_id}/artifacts/{artifact_id}/view", artifact_view),
         ],
         middleware=[Middleware(Doorman)],
         exception_handlers={OpsRoomError: _refused},

@@ -1,6 +1,7 @@
 -- A board is read lane by lane: a doorbell names the lanes in which something changed, and these are read again, whole. A board of 400
 -- cards costs a quarter then. A ring that names no lane stands for all.
 
+-- A new attempt rings for the run that it follows too: what can be done about that one has changed.
 create or replace function private.ring_new_runs()
 returns trigger
 language plpgsql security definer
@@ -10,6 +11,7 @@ begin
   perform private.ring('session:' || session_id, jsonb_build_object('what', 'run', 'run_ids', ids, 'lanes', lanes)),
           private.ring('sessions', jsonb_build_object('session_id', session_id))
   from (select session_id, jsonb_agg(id) as ids, jsonb_agg(distinct lane) as lanes from changed group by session_id) as c;
+  perform private.ring('run:' || retry_of, jsonb_build_object('what', 'run')) from changed where retry_of is not null;
   return null;
 end;
 $$;

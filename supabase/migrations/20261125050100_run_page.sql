@@ -1,5 +1,6 @@
--- The run page's read: the whole chain of attempts with how each began, and who did what to this run. Reads only; locks nothing but,
--- while the index is built, writes to audit_log.
+-- The run page's read: the whole chain of attempts with how each began, who did what to this run, its proofs and its evidence bundle
+-- (both of later files, which the function reads when it is called). Reads only; locks nothing but, while the index is built, writes to
+-- audit_log.
 
 create index audit_log_target on public.audit_log (target_id, at) where target_type = 'run';
 
@@ -47,6 +48,9 @@ begin
     'artifacts', (select coalesce(json_agg(a order by a.created_at, a.name), '[]') from public.artifacts as a where a.run_id = p_run_id),
     'attempts', private.attempts_json(v_run.root_run_id),
     'deeds', private.deeds_json(p_run_id),
+    'proofs', (select coalesce(json_agg(p order by p.seq), '[]') from public.proofs as p where p.run_id = p_run_id),
+    'bundle', (select to_json(b) from (select sha256, size_bytes, keyid, signed_at from public.bundles where run_id = p_run_id
+                                       order by events desc limit 1) as b),
     'last_seq', (select coalesce(max(seq), 0) from public.run_events where run_id = p_run_id),
     'read_at', clock_timestamp());
 end;

@@ -63,6 +63,9 @@ async def test_a_part_of_an_object_can_be_read(project: Project, ada: Person) ->
     part = await project.http.get(path, headers=project.headers(ada.token, Range="bytes=2-4"))
     assert (part.status_code, part.content) == (206, b"234")
     assert part.headers["content-range"] == "bytes 2-4/10"
+    for asked, expected in (("bytes=7-", b"789"), ("bytes=-2", b"89"), ("bytes=8-99", b"89")):
+        part = await project.http.get(path, headers=project.headers(ada.token, Range=asked))
+        assert (part.status_code, part.content) == (206, expected), asked
     beyond = await project.http.get(path, headers=project.headers(ada.token, Range="bytes=50-60"))
     assert beyond.status_code == 416
 

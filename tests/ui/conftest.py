@@ -1,5 +1,6 @@
 """Fixtures of the room's tests."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -7,6 +8,7 @@ import pytest
 
 from opsroom.control_plane.auth import Auth, Credentials
 from opsroom.control_plane.client import ControlPlane
+from opsroom.control_plane.models import RunDetail
 from opsroom.control_plane.rest import open_http
 from opsroom.local.environment import LOCAL_EMAIL
 from tests.support.room import Room, chromium, page, room, worker
@@ -67,6 +69,16 @@ async def operator_room(room: Room) -> AsyncIterator[ControlPlane]:
         auth = Auth(connection, http)
         tokens = await auth.sign_in(LOCAL_EMAIL, room.gateway.stack.secrets.operator)
         yield ControlPlane(connection, Credentials(auth, tokens), http)
+
+
+async def finished(plane: ControlPlane, run_id: str) -> RunDetail:
+    """The run, once it is over. Its bell says when to look."""
+    async with asyncio.timeout(60), plane.feed(f"run:{run_id}") as feed:
+        async for _ in feed:
+            detail = await plane.read_run(run_id)
+            if not detail.run.is_live:
+                return detail
+    raise AssertionError("the feed ended")
 
 
 @pytest.fixture(scope="package")

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from opsroom.control_plane.models import Card, RunEvent
+from opsroom.room.artifact_views import as_prose
 from opsroom.room.log_stream import lines
-from opsroom.room.present import run_view, span
-from opsroom.room.present_run import artifact_view, phases, size
-from opsroom.room.preview import as_html
+from opsroom.room.present import run_view, size, span
+from opsroom.room.present_run import artifact_view, phases
 
 AT = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
 
@@ -67,14 +67,9 @@ def test_output_becomes_one_line_per_line() -> None:
     ],
 )
 def test_markdown_cannot_run_or_call_home(text: str) -> None:
-    html = as_html("markdown", text)
+    html = as_prose(text)
     for harmful in ("<script", 'href="javascript', "<img", 'href="data:'):
         assert harmful not in html
-
-
-def test_json_is_laid_out_and_other_text_is_escaped() -> None:
-    assert as_html("json", '{"a":[1]}') == "<pre>{\n  &quot;a&quot;: [\n    1\n  ]\n}</pre>"
-    assert as_html("file", "<b>") == "<pre>&lt;b&gt;</pre>"
 
 
 def test_a_link_that_would_run_something_is_not_offered() -> None:

@@ -206,7 +206,7 @@ class Storage:
         stored = row["metadata"] or {}
         path = self._blobs.path(row["version"])
         if not path.exists():
-            raise StorageError(500, "internal", "The object's bytes are missing from .opsroom/storage")
+            raise StorageError(404, "NoSuchKey", "The object's bytes are missing from .opsroom/storage")
         kind = stored.get("mimetype") or "application/octet-stream"
         headers = {
             "etag": stored.get("eTag", ""),
