@@ -157,6 +157,7 @@ declare
   v_late integer[];
   v_answer jsonb;
   v_events private.new_event[];
+  v_checked boolean;
   v_open record;
 begin
   v_results := array(select jsonb_populate_recordset(null::private.told_end, p_results));
@@ -169,10 +170,11 @@ begin
   select array_agg(row(t.run_id, t.status, t.reason, t.message, t.exit_code)::private.run_end) filter (where t.fate = 'end'),
          array_agg(t.n::integer) filter (where t.fate = 'late'),
          jsonb_agg(jsonb_build_object('run_id', t.run_id, 'verdict', case when t.fate in ('end', 'again') then 'ok' else 'lost' end,
-                                      'status', case when t.fate = 'end' then t.status else t.known end) order by t.n)
-  into v_ends, v_late, v_answer
+                                      'status', case when t.fate = 'end' then t.status else t.known end) order by t.n),
+         bool_or(t.fate = 'end' and t.needs_evidence)
+  into v_ends, v_late, v_answer, v_checked
   from (
-    select t.*, r.status as known, case
+    select t.*, r.status as known, r.needs_evidence, case
       when r.claim_token is distinct from t.claim_token then 'lost'
       when r.finished_at is null then 'end'
       when (r.status, r.reason, r.exit_code) is not distinct from (t.status, t.reason, t.exit_code) then 'again'
@@ -193,6 +195,11 @@ begin
   if v_events is not null then
     perform private.refuse_bad_events(v_events);
     perform private.apply_step_events(v_events);
+    -- What is checked when a run succeeds, its proofs, has to be written before.
+    if v_checked then
+      perform private.record_events(v_events);
+      v_events := null;
+    end if;
   end if;
 
   select r.id, r.status, string_agg(s.step_id, ', ' order by s.position) as steps into v_open
