@@ -4,6 +4,7 @@
 # pyright: reportAttributeAccessIssue=false, reportOperatorIssue=false
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ import reflex as rx
 from reflex_components_core.react_router import link as nav_link
 
 from opsroom.components.basics import notice, problem
+from opsroom.components.browser import seen_mark
 from opsroom.components.cards import cancel_button, force_button
 from opsroom.components.run import artifact_row, box, facts_list, run_head, run_loading
 from opsroom.components.run_browser import artifact_viewer, log_view, steps_view
@@ -87,6 +89,12 @@ class RunState(rx.State):
     async def cancel(self, run_id: str, reason: str) -> Any:
         """Ask for the run's end."""
         return await self._ask(lambda room: room.cancel_run(run_id, reason.strip() or None))
+
+    @rx.event
+    async def see(self, run_id: str) -> None:
+        """The person has looked at the result: it needs them no more. Refused silently: nothing was asked for."""
+        with contextlib.suppress(OpsRoomError):
+            await signed_in(self).control_plane.mark_seen([run_id])
 
     @rx.event
     async def force(self, run_id: str, reason: str) -> Any:
@@ -212,6 +220,7 @@ def _side() -> rx.Component:
 def _ready() -> rx.Component:
     run = RunState.run
     return rx.fragment(
+        seen_mark(run=run.id, due=~run.live & ~run.seen, on_seen=RunState.see),
         run_head(run, _actions(), RunState.phases, RunState.launched_by),
         force_button(run, RunState.force, Viewer.may_operate),
         rx.cond(
