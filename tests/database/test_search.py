@@ -189,7 +189,7 @@ async def test_a_bad_filter_is_refused(operator: Person, given: Any) -> None:
         assert refused.value.diag.message_hint
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "2026-01-01,x", "2026-01-01", f"x,{uuid.uuid4()}", "';drop table runs,"])
+@pytest.mark.parametrize("cursor", ["", "x", "2026-01-01,x", "2026-01-01", "x,9908b6ac-2d56-436f-afe4-13bbcbfc3fd1", "';drop table runs,"])
 async def test_a_bad_cursor_is_refused(operator: Person, cursor: str) -> None:
     for function, args in (
         ("search_runs", {"p_before": cursor}),
