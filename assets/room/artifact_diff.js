@@ -22,21 +22,21 @@ function paired(rows) {
   return pairs;
 }
 
-const wide = (row) => h("div", { className: "diff-line", "data-kind": row[KIND] }, row[TEXT] || " ");
+const wide = (row) => h("div", { className: "patch-line", "data-kind": row[KIND] }, row[TEXT] || " ");
 
 function unified(row) {
   if (!["context", "added", "removed"].includes(row[KIND])) return wide(row);
-  return h("div", { className: "diff-row", "data-kind": row[KIND] }, h("span", { className: "diff-number" }, row[OLD]), h("span", { className: "diff-number" }, row[NEW]),
-    h("span", { className: "diff-sign" }, SIGNS[row[KIND]] ?? ""), h("span", { className: "diff-text" }, row[TEXT]));
+  return h("div", { className: "patch-row", "data-kind": row[KIND] }, h("span", { className: "patch-number" }, row[OLD]), h("span", { className: "patch-number" }, row[NEW]),
+    h("span", { className: "patch-sign" }, SIGNS[row[KIND]] ?? ""), h("span", { className: "patch-text" }, row[TEXT]));
 }
 
 function side(row, number) {
   const kind = row ? row[KIND] : "blank";
-  return [h("span", { key: `n${number}`, className: "diff-number diff-cell", "data-kind": kind }, row?.[number]),
-    h("span", { key: `t${number}`, className: "diff-text diff-cell", "data-kind": kind }, row?.[TEXT] ?? "")];
+  return [h("span", { key: `n${number}`, className: "patch-number patch-cell", "data-kind": kind }, row?.[number]),
+    h("span", { key: `t${number}`, className: "patch-text patch-cell", "data-kind": kind }, row?.[TEXT] ?? "")];
 }
 
-const beside = (pair) => (pair.line ? wide(pair.line) : h("div", { className: "diff-row", "data-layout": "split" }, side(pair.left, OLD), side(pair.right, NEW)));
+const beside = (pair) => (pair.line ? wide(pair.line) : h("div", { className: "patch-row", "data-layout": "split" }, side(pair.left, OLD), side(pair.right, NEW)));
 
 export function DiffRows({ view }) {
   const [kept, keep] = useKept("opsroom.diff", { layout: "unified" });
@@ -47,7 +47,7 @@ export function DiffRows({ view }) {
     "div",
     null,
     h("div", { className: "artifact-bar" },
-      h("span", { className: "grow num diff-counts" }, `${view.files} file${view.files === 1 ? "" : "s"} · `, h("b", null, `+${view.added}`), " ", h("b", null, `−${view.removed}`),
+      h("span", { className: "grow num patch-counts" }, `${view.files} file${view.files === 1 ? "" : "s"} · `, h("b", null, `+${view.added}`), " ", h("b", null, `−${view.removed}`),
         view.cut ? ` · the first ${view.rows.length.toLocaleString()} lines; the source has all` : ""),
       h("div", { className: "segments", role: "group", "aria-label": "Layout of the diff" }, tab("unified", "Unified"), tab("split", "Side by side"))),
     h(List, { key: kept.layout, rows: split ? pairs : view.rows, itemContent: (_, row) => (split ? beside(row) : unified(row)) }),

@@ -5,6 +5,6 @@ import { Virtuoso } from "react-virtuoso";
 const ROW = 20;
 
 export function List({ rows, list, ...more }) {
-  return h("div", { className: "artifact-code", style: { height: `min(${rows.length * ROW + 16}px, var(--tall))` } },
-    h(Virtuoso, { ref: list, data: rows, increaseViewportBy: 400, tabIndex: 0, ...more }));
+  return h("div", { className: "artifact-code", style: { height: `min(${rows.length * ROW + 40}px, var(--tall))` } },
+    h(Virtuoso, { ref: list, data: rows, increaseViewportBy: 400, tabIndex: 0, initialItemCount: Math.min(rows.length, 60), ...more }));
 }

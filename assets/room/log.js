@@ -26,7 +26,7 @@ function Line({ line, mode, start, needle, selected, hit, onPick }) {
   return h(
     "div",
     { className: "log-line", "data-kind": line.k, "data-level": line.l, "data-selected": selected || undefined, "data-hit": hit || undefined, "data-line": line.n },
-    h("a", { className: "log-number", href: `#L${line.n}`, "aria-label": `Line ${line.n}: copy its link`, title: "Copy a link to this line", onClick: (e) => onPick(e, line.n) }, line.n),
+    h("span", { className: "log-number", title: "Copy a link to this line", onClick: () => onPick(line.n) }, line.n),
     mode === "off" ? null : h("span", { className: "log-time" }, timeOf(line, mode, start)),
     h("span", { className: "log-step cut", title: line.s }, line.s),
     h("span", { className: "log-text" }, line.p ? line.p.map(([piece, style], i) => h("span", { key: i, className: style }, marked(piece, needle, i))) : marked(line.m, needle, 0) || " "),
@@ -106,8 +106,7 @@ export function LogView({ src, live, linked = false }) {
     setFollow(false);
     bring(hits[next]);
   };
-  const pick = (event, n) => {
-    event.preventDefault();
+  const pick = (n) => {
     if (linked) select({ line: n });
     arrived.current = n;
     setFollow(false);
@@ -157,6 +156,7 @@ export function LogView({ src, live, linked = false }) {
       if (event.key === "/") search.current?.focus();
       else if (event.key === "f") follow && state !== "ended" ? setFollow(false) : toEnd();
       else if (event.key === "w") keep({ wrap: !kept.wrap });
+      else if (event.key === "l" && (hits[hit] !== undefined || target)) pick(hits[hit] === undefined ? target : shown[hits[hit]].n);
       else if (event.key === "n" || event.key === "N") go(event.key === "n" ? 1 : -1);
       else if (event.key === "Escape" && (step || target)) select({ step: "", line: 0 });
       else return;
@@ -191,7 +191,7 @@ export function LogView({ src, live, linked = false }) {
     "section",
     { ref: root, className: "log panel", "aria-label": "Log", "data-wrap": kept.wrap, "data-time": kept.time, "data-lines": lines?.length ?? 0, "data-log": state },
     h(LogHead, { src, state, lines, shown, steps, step, select, level, setLevel, kept, keep, follow, toEnd, setFollow, copied,
-      search: { box: search, query, setQuery, only, setOnly, hit, hits, go } }),
+      search: { box: search, query, setQuery, only, setOnly, hit, hits, go, copy: () => pick(shown[hits[hit]].n) } }),
     h("div", { className: "log-body", role: "log", "aria-live": "off", onWheel: touch, onTouchMove: touch, onPointerDown: touch, onKeyDown: touch }, body),
   );
 }

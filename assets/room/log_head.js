@@ -17,7 +17,7 @@ const choice = (label, value, onChange, options, className = "") =>
     options.map(([key, text]) => h("option", { key, value: key }, text)));
 
 function Search({ search }) {
-  const { box, query, setQuery, only, setOnly, hit, hits, go } = search;
+  const { box, query, setQuery, only, setOnly, hit, hits, go, copy } = search;
   const keys = (event) => {
     if (event.key === "Enter") go(event.shiftKey ? -1 : 1);
     else if (event.key === "Escape") {
@@ -36,6 +36,7 @@ function Search({ search }) {
       : null,
     query ? button("Previous match", glyphs.up, () => go(-1), { disabled: !hits.length }) : null,
     query ? button("Next match", glyphs.down, () => go(1), { disabled: !hits.length }) : null,
+    query ? button("Copy a link to this match (l)", glyphs.link, copy, { disabled: hits[hit] === undefined }) : null,
     query ? button("Only lines that match", glyphs.filter, () => setOnly(!only), { "aria-pressed": only }) : null,
   );
 }

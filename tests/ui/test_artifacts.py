@@ -80,10 +80,10 @@ async def test_json_is_a_tree_with_search(page: Page, left: Left) -> None:
 
 async def test_a_diff_stands_in_one_column_or_two(page: Page, left: Left) -> None:
     await open_artifact(page, left, "config.diff", "diff")
-    await expect(page.locator(".diff-counts")).to_contain_text("1 file · +2")
-    await expect(page.locator(".diff-row[data-kind=added]")).to_have_count(2)
+    await expect(page.locator(".patch-counts")).to_contain_text("1 file · +2")
+    await expect(page.locator(".patch-row[data-kind=added]")).to_have_count(2)
     await page.get_by_role("button", name="Side by side").click()
-    changed = page.locator(".diff-row[data-layout=split]").nth(1)
+    changed = page.locator(".patch-row[data-layout=split]").nth(1)
     await expect(changed).to_contain_text("TIMEOUT = 30")
     await expect(changed).to_contain_text("TIMEOUT = 60")
     await expect(page.get_by_text('URL = "<b>x</b>"').first).to_be_visible()

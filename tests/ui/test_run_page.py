@@ -90,9 +90,11 @@ async def test_the_page_goes_by_keys(page: Page, room: Room, worker: Service) ->
     await expect(log.get_by_role("status", name="2 lines match")).to_have_text("1 / 2")
     await page.keyboard.press("Enter")
     await expect(log.locator("[data-hit]")).to_contain_text("at the end")
-    await page.keyboard.press("Shift+Enter")
+    await log.get_by_role("button", name="Copy a link to this match").click()
+    await page.wait_for_url(re.compile(r"#L\d+$"))
+    await page.get_by_role("searchbox", name="Search in the log").press("Shift+Enter")
     await expect(log.locator("[data-hit] mark")).to_have_text("needle")
-    await page.keyboard.press("Escape")
+    await page.get_by_role("searchbox", name="Search in the log").press("Escape")
     await expect(log.locator("mark")).to_have_count(0)
 
 
@@ -128,7 +130,7 @@ async def test_a_long_log_opens_at_a_line_fast_and_is_downloaded_whole(page: Pag
     await expect(line).to_be_in_viewport()
     assert int(await log.get_attribute("data-lines") or 0) > 12_000
     await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    await log.get_by_role("link", name="Line 6001: copy its link").click()
+    await log.locator("[data-line='6001'] .log-number").click()
     await expect(log).to_contain_text("Link to line 6001 copied")
     assert (await page.evaluate("navigator.clipboard.readText()")) == f"{room.url}/runs/{run.id}#L6001"
     await page.goto("/")
