@@ -12,18 +12,18 @@ async def _run(operator: Person, session_id: str, title: str) -> dict[str, Any]:
 
 
 async def test_runs_and_sessions_are_found_by_words_and_by_id(room: Room, operator: Person) -> None:
-    session = await operator.call("create_session", p_title="Upgrade of Staging")
-    first = await _run(operator, session["id"], "Snapshot odoo_prod")
-    second = await _run(operator, session["id"], "Snapshot odoo_test")
+    session = await operator.call("create_session", p_title="Upgrade of Wombatville")
+    first = await _run(operator, session["id"], "Quokka on qprod")
+    second = await _run(operator, session["id"], "Quokka on qtest")
 
     async def found(text: str) -> tuple[list[str], list[str]]:
         answer = await operator.call("search_room", p_text=text)
         assert all(run["session_title"] == session["title"] for run in answer["runs"])
         return [item["id"] for item in answer["sessions"]], [item["run"]["id"] for item in answer["runs"]]
 
-    assert await found("staging upgrade") == ([session["id"]], [])
-    assert await found("SNAPSHOT") == ([], [second["id"], first["id"]])
-    assert await found("greet prod") == ([], [first["id"]])
+    assert await found("wombatville upgrade") == ([session["id"]], [])
+    assert await found("QUOKKA") == ([], [second["id"], first["id"]])
+    assert await found("greet qprod") == ([], [first["id"]])
     assert await found(first["id"][:9]) == ([], [first["id"]])
     assert await found(first["id"]) == ([], [first["id"]])
     assert await found("100% of nothing_") == ([], [])

@@ -197,7 +197,7 @@ async def test_a_pooler_in_transaction_mode(ward: Ward) -> None:
 async def test_a_claim_whose_answer_comes_after_its_deadline_is_handed_back(ward: Ward, wire: Wire) -> None:
     """The lease is made longer behind the worker's back, so that only the worker can have ended the run."""
     run_id = await ward.go()
-    trap = wire.on("claim_runs", "hold_answer")
+    trap = wire.on("claim_batch", "hold_answer")
     async with ward.worker(OPSROOM_DATABASE_URL=wire.url) as worker:
         await ward.until(run_id, "claimed")
         await ward.sql("update runs set lease_expires_at = lease_expires_at + interval '1 h' where id = %s", run_id)

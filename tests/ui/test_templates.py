@@ -28,8 +28,9 @@ async def slug(room: Room) -> str:
 
 async def type_over(page: Page, old: str, new: str) -> None:
     """Replace a text in the editor: all is selected and pasted over."""
-    text = await page.locator("[name=source]").input_value()
-    assert old in text
+    source = page.locator("[name=source]")
+    await expect(source).to_have_value(re.compile(re.escape(old)))
+    text = await source.input_value()
     await page.get_by_role("textbox", name="The template as YAML").click()
     await page.keyboard.press("Control+a")
     paste = """text => {
