@@ -1,5 +1,6 @@
 """Templates: the list, versions and what changed, the editor with its checks, and two people who edit at once."""
 
+import re
 import uuid
 from typing import Any
 
