@@ -27,7 +27,10 @@ async def test_runs_and_sessions_are_found_by_words_and_by_id(room: Room, operat
     assert await found(first["id"][:9]) == ([], [first["id"]])
     assert await found(first["id"]) == ([], [first["id"]])
     assert await found("100% of nothing_") == ([], [])
-    assert await found("") == ([session["id"]], [second["id"], first["id"]])
+    # Nothing typed: what is newest, of everybody.
+    newest = await operator.call("search_room", p_text="")
+    assert newest["sessions"][0]["id"] == session["id"]
+    assert [item["run"]["id"] for item in newest["runs"]][:2] == [second["id"], first["id"]]
 
 
 async def test_a_search_is_bounded(room: Room, operator: Person, session_id: str) -> None:
