@@ -135,7 +135,6 @@ class Template(_Strict):
     rate_limit: RateLimit | None = None
     deterministic: bool = False
     approval: Approval | None = None
-    retention_days: Annotated[int, Field(ge=1, le=3650)] = 90
     secrets: tuple[SecretName, ...] = ()
     steps: Annotated[tuple[StepDefinition, ...], Field(min_length=1, max_length=MAX_STEPS)]
 

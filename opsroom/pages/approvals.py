@@ -14,14 +14,13 @@ from opsroom.components.basics import blank, problem
 from opsroom.components.gates import GateView, closed_gate, gate_card, gates_loading, looks_on
 from opsroom.components.shell import page, user_menu
 from opsroom.components.views import Freshness
-from opsroom.control_plane.errors import ControlPlaneUnreachable
-from opsroom.domain.errors import NotAuthenticated, OpsRoomError
-from opsroom.room import broadcast
-from opsroom.room.live import Picture, Subject, watch
+from opsroom.domain.errors import OpsRoomError
+from opsroom.room.live import Picture, Subject
+from opsroom.room.live_page import open_live
 from opsroom.room.present import iso
 from opsroom.room.present_gates import gate_view
 from opsroom.room.sign_ins import SignIn
-from opsroom.room.viewer import LOAD_AGAIN_SECONDS, Viewer, arrive, refusal, signed_in, to_sign_in
+from opsroom.room.viewer import LOAD_AGAIN_SECONDS, Viewer, refusal, signed_in
 
 
 class ApprovalsState(rx.State):
@@ -38,21 +37,8 @@ class ApprovalsState(rx.State):
     @rx.event
     async def load(self) -> AsyncGenerator[Any, None]:
         """Show the inbox, live. The tab joins first and gets the picture second."""
-        try:
-            sign_in = await arrive(self)
-            tab = broadcast.tab_of(self)
-            inbox = await watch(tab, sign_in, _inbox())
-            for name, value in (await inbox.snapshot()).items():
-                setattr(self, name, value)
-            self.phase = "ready"
-            yield
-            await inbox.show(tab)
-        except NotAuthenticated:
-            yield to_sign_in(self)
-        except OpsRoomError as error:
-            self.phase, self.problem_title, self.problem_text = "problem", error.message, error.hint or ""
-            if isinstance(error, ControlPlaneUnreachable):
-                yield ApprovalsState.load_again
+        async for step in open_live(self, _inbox(), ApprovalsState.load_again):
+            yield step
 
     @rx.event(background=True)
     async def load_again(self) -> Any:

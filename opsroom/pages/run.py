@@ -21,14 +21,13 @@ from opsroom.components.run_views import AttemptView, DeedView, GraphView, Proof
 from opsroom.components.shell import page, user_menu
 from opsroom.components.views import ArtifactView, Freshness, PhaseView, RunView, StepView
 from opsroom.control_plane.client import ControlPlane
-from opsroom.control_plane.errors import ControlPlaneUnreachable
-from opsroom.domain.errors import NotAuthenticated, OpsRoomError
-from opsroom.room import broadcast
-from opsroom.room.live import Picture, Subject, watch
+from opsroom.domain.errors import OpsRoomError
+from opsroom.room.live import Picture, Subject
+from opsroom.room.live_page import open_live
 from opsroom.room.present import iso
 from opsroom.room.present_run import run_values
 from opsroom.room.sign_ins import SignIn
-from opsroom.room.viewer import LOAD_AGAIN_SECONDS, NEEDS_OPERATOR, Viewer, arrive, refusal, signed_in, to_sign_in
+from opsroom.room.viewer import LOAD_AGAIN_SECONDS, NEEDS_OPERATOR, Viewer, refusal, signed_in
 
 
 class RunState(rx.State):
@@ -59,25 +58,12 @@ class RunState(rx.State):
     @rx.event
     async def load(self) -> AsyncGenerator[Any, None]:
         """Show the run and keep it live. The tab joins first and gets the picture second."""
-        try:
-            wanted = self.router.url.path.strip("/").split("/")[-1]
-            if wanted != self.shown:
-                self.phase, self.asked = "loading", ""
-                self.opened = str(self.router.url.query_parameters.get("artifact") or "")
-            sign_in = await arrive(self)
-            yield
-            tab = broadcast.tab_of(self)
-            live = await watch(tab, sign_in, _run(wanted))
-            for name, value in (await live.snapshot()).items():
-                setattr(self, name, value)
-            yield
-            await live.show(tab)
-        except NotAuthenticated:
-            yield to_sign_in(self)
-        except OpsRoomError as error:
-            self.phase, self.problem_title, self.problem_text = "problem", error.message, error.hint or ""
-            if isinstance(error, ControlPlaneUnreachable):
-                yield RunState.load_again
+        wanted = self.router.url.path.strip("/").split("/")[-1]
+        if wanted != self.shown:
+            self.phase, self.asked = "loading", ""
+            self.opened = str(self.router.url.query_parameters.get("artifact") or "")
+        async for step in open_live(self, _run(wanted), RunState.load_again):
+            yield step
 
     @rx.event(background=True)
     async def load_again(self) -> Any:

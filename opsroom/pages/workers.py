@@ -21,14 +21,13 @@ from opsroom.components.workers import (
     worker_row,
     workers_loading,
 )
-from opsroom.control_plane.errors import ControlPlaneUnreachable
-from opsroom.domain.errors import NotAuthenticated, OpsRoomError
-from opsroom.room import broadcast
-from opsroom.room.live import Picture, Subject, renewed, watch
+from opsroom.domain.errors import OpsRoomError
+from opsroom.room.live import Picture, Subject, renewed
+from opsroom.room.live_page import open_live
 from opsroom.room.present import iso
 from opsroom.room.present_workers import workers_values
 from opsroom.room.sign_ins import SignIn
-from opsroom.room.viewer import LOAD_AGAIN_SECONDS, Viewer, arrive, refusal, signed_in, to_sign_in
+from opsroom.room.viewer import LOAD_AGAIN_SECONDS, Viewer, refusal, signed_in
 
 PACE_SECONDS = 1.0
 
@@ -47,21 +46,8 @@ class WorkersState(rx.State):
     @rx.event
     async def load(self) -> AsyncGenerator[Any, None]:
         """Show the fleet and keep it live."""
-        try:
-            sign_in = await arrive(self)
-            yield
-            tab = broadcast.tab_of(self)
-            live = await watch(tab, sign_in, _fleet())
-            for name, value in (await live.snapshot()).items():
-                setattr(self, name, value)
-            yield
-            await live.show(tab)
-        except NotAuthenticated:
-            yield to_sign_in(self)
-        except OpsRoomError as error:
-            self.phase, self.problem_title, self.problem_text = "problem", error.message, error.hint or ""
-            if isinstance(error, ControlPlaneUnreachable):
-                yield WorkersState.load_again
+        async for step in open_live(self, _fleet(), WorkersState.load_again):
+            yield step
 
     @rx.event(background=True)
     async def load_again(self) -> Any:

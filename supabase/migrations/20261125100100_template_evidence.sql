@@ -1,4 +1,4 @@
--- Templates that ask for evidence: approvals and gates, verifiers and preconditions, rollbacks, how long things are kept.
+-- Templates that ask for evidence: approvals and gates, verifiers and preconditions, rollbacks.
 
 create or replace function private.template_schema()
 returns jsonb
@@ -38,7 +38,6 @@ as $$
       },
       "deterministic": {"type": "boolean"},
       "approval": {"type": "object", "additionalProperties": true},
-      "retention_days": {"type": "integer", "minimum": 1, "maximum": 3650},
       "secrets": {"type": "array", "items": {"type": "string", "pattern": "^[A-Z][A-Z0-9_]{0,62}$"}},
       "steps": {
         "type": "array", "minItems": 1, "maxItems": 100,
