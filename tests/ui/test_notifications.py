@@ -75,7 +75,7 @@ async def test_an_approval_that_waits_for_one_is_told_and_counted(page: Page, ro
     await expect(toasts.filter(has_text="Needs your approval: Run of guarded")).to_have_count(1)
     await expect(toasts.filter(has_text="guarded-by-others")).to_have_count(0)  # somebody else has to
     await page.wait_for_function(f"document.title.startsWith('({count + 1})')")
-    await toasts.get_by_role("button", name="Open").click()
+    await toasts.filter(has_text="Needs your approval: Run of guarded").get_by_role("button", name="Open").click()
     await page.wait_for_url("**/approvals")
     async with operator_room(room) as control_plane:
         for run in await control_plane.runs(RunFilter(session_id=session)):
