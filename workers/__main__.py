@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import logging
 import sys
 
 from opsroom.domain.errors import WorkerProtocol
@@ -9,13 +10,16 @@ from workers import logs
 from workers.app import Worker
 from workers.config import ConfigurationError, Settings, load
 from workers.process import ProcessNotStarted
+from workers.secrets import Masker
 from workers.store import Refused
+
+log = logging.getLogger(__name__)
 
 PR_SET_DUMPABLE = 4
 
 
-async def _work(settings: Settings) -> None:
-    await Worker(settings).run()
+async def _work(settings: Settings, masker: Masker) -> None:
+    await Worker(settings, masker).run()
 
 
 def main() -> int:
@@ -25,13 +29,14 @@ def main() -> int:
     except ConfigurationError as error:
         sys.stderr.write(f"The worker can not start:\n{error}\n")
         return 2
-    logs.configure(settings.log_level)
+    masker = Masker(settings.all_secrets)
+    logs.configure(settings.log_level, masker.mask)
     if sys.platform == "linux":
         # /proc/<worker>/environ holds the service key: closed to the processes of runs, which have the same user id.
         # (Not where the worker runs as root: root reads everything.)
         ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     try:
-        asyncio.run(_work(settings))
+        asyncio.run(_work(settings, masker))
     except ConfigurationError as error:
         sys.stderr.write(f"The worker can not start:\n{error}\n")
         return 2
@@ -39,7 +44,10 @@ def main() -> int:
         sys.stderr.write(f"The worker can not start: {error.message}. {error.hint or ''}\n")
         return 2
     except (OSError, ProcessNotStarted, Refused) as error:
-        sys.stderr.write(f"The worker can not start: {error}\n")
+        sys.stderr.write(masker.mask(f"The worker can not start: {error}\n"))
+        return 1
+    except Exception:
+        log.exception("the worker broke")
         return 1
     return 0
 

@@ -43,18 +43,16 @@ T = TypeVar("T")
 class Worker:
     """One worker process. `run` returns when it has drained."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, masker: Masker) -> None:
         self.id = str(uuid.uuid4())
         self._settings = settings
         self._store = open_store(settings, self.id)
         self._metrics = Metrics()
         self._metrics.capacity.set(settings.concurrency)
         self._leash = Leash(settings.control_groups)
-        vault = Vault(settings.secrets)
-        own = [settings.service_key, settings.database_url or ""]
         self._services = Services(
             settings, self._store, Objects(settings.supabase_url, settings.service_key), self._leash,
-            vault, Masker([*vault.values(), *own]), self._metrics, Gates(self._store),
+            Vault(settings.secrets), masker, self._metrics, Gates(self._store),
         )  # fmt: skip
         self._keeper = LeaseKeeper(self._store, settings.heartbeat_seconds, self._metrics, self._register)
         self._bundler = (

@@ -1,6 +1,7 @@
 """Artifacts: the files of a run's working directory that its steps declare, stored by content."""
 
 import asyncio
+import codecs
 import glob
 import hashlib
 import mimetypes
@@ -9,15 +10,13 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import IO, Final
 
 from opsroom.domain.template import ArtifactKind, ArtifactRule
-from workers.secrets import Masker
+from workers.secrets import Masker, StreamMasker
 
 CHUNK: Final = 1 << 20
 TEXT_KINDS: Final = frozenset[ArtifactKind]({"markdown", "json", "diff", "html"})
-LARGEST_MASKED: Final = 64 << 20
-"""Text beyond this size is stored as it is: masking it would need it in memory."""
 
 _BY_SUFFIX: Final[dict[str, tuple[ArtifactKind, str]]] = {
     ".md": ("markdown", "text/markdown"),
@@ -103,20 +102,38 @@ def _take(name: str, kind: ArtifactKind | None, workdir: Path, *, staging: Path,
         detected, media_type = _detect(name)
         copy = staging / hashlib.sha256(os.fsencode(name)).hexdigest()
         digest, size = hashlib.sha256(), 0
+        first = source.read(CHUNK)
+        is_text = (kind or detected) in TEXT_KINDS or media_type.startswith("text/") or _reads_as_text(first)
         with copy.open("wb") as target:
-            masked = (kind or detected) in TEXT_KINDS or media_type.startswith("text/")
-            if masked and about.st_size <= LARGEST_MASKED:
-                data = source.read()
-                # Bytes that are no UTF-8 pass through unchanged.
-                text = data.decode(errors="surrogateescape")
-                data = masker.mask(text).encode(errors="surrogateescape")
-                digest.update(data)
-                size = target.write(data)
-            else:
-                while chunk := source.read(CHUNK):
-                    digest.update(chunk)
-                    size += target.write(chunk)
-    return Found(name, copy, kind or detected, media_type, digest.hexdigest(), size)
+            for chunk in _masked(first, source, masker) if is_text else _chunks(first, source):
+                digest.update(chunk)
+                size += target.write(chunk)
+    return Found(masker.mask(name), copy, kind or detected, media_type, digest.hexdigest(), size)
+
+
+def _chunks(first: bytes, source: IO[bytes]) -> Iterator[bytes]:
+    chunk = first
+    while chunk:
+        yield chunk
+        chunk = source.read(CHUNK)
+
+
+def _masked(first: bytes, source: IO[bytes], masker: Masker) -> Iterator[bytes]:
+    """Without the known secrets. Bytes that are no UTF-8 pass through unchanged."""
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="surrogateescape")
+    secrets = StreamMasker(masker)
+    for chunk in _chunks(first, source):
+        yield secrets.feed(decoder.decode(chunk)).encode(errors="surrogateescape")
+    rest = secrets.feed(decoder.decode(b"", final=True)) + secrets.finish()
+    yield rest.encode(errors="surrogateescape")
+
+
+def _reads_as_text(data: bytes) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(data)
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in data
 
 
 def _detect(name: str) -> tuple[ArtifactKind, str]:

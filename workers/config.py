@@ -11,6 +11,7 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from opsroom.domain.evidence.trust import UnusableKey, load_private_key
+from workers.encodings import SHORTEST
 
 SECRET_PREFIX: Final = "OPSROOM_SECRET_"  # noqa: S105  a prefix, not a secret
 
@@ -45,6 +46,11 @@ class Settings:
     control_groups: str = "auto"
     log_level: str = "INFO"
 
+    @property
+    def all_secrets(self) -> tuple[str, ...]:
+        """Everything that must not show: what runs are given, and the worker's own credentials."""
+        return (*self.secrets.values(), self.service_key, self.database_url or "")
+
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings that `environ` holds. Raises ConfigurationError naming everything that is wrong at once."""
@@ -53,7 +59,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         supabase_url=reader.url("SUPABASE_URL"),
         service_key=reader.first("SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_SECRET_KEY"),
         database_url=environ.get("OPSROOM_DATABASE_URL") or None,
-        secrets={k.removeprefix(SECRET_PREFIX): v for k, v in environ.items() if k.startswith(SECRET_PREFIX) and v},
+        secrets=reader.secrets(),
         name=environ.get("OPSROOM_WORKER_NAME") or socket.gethostname(),
         concurrency=int(reader.number("OPSROOM_WORKER_CONCURRENCY", 4, 1, 256)),
         host=environ.get("OPSROOM_WORKER_HOST") or "127.0.0.1",
@@ -95,6 +101,15 @@ class _Reader:
                 f"{name} {said}: give the address of the Supabase project, for instance https://x.supabase.co"
             )
         return value
+
+    def secrets(self) -> dict[str, str]:
+        values = {k: v for k, v in self._environ.items() if k.startswith(SECRET_PREFIX) and v}
+        self.problems += (
+            f"{name} is shorter than {SHORTEST} characters: it could not be masked; give a longer secret"
+            for name, value in sorted(values.items())
+            if len(value.strip()) < SHORTEST
+        )
+        return {name.removeprefix(SECRET_PREFIX): value for name, value in values.items()}
 
     def number(self, name: str, default: float, low: float, high: float) -> float:
         text = self._environ.get(name, "")

@@ -1,6 +1,7 @@
 """One run, from claim to end: start committed first, then the steps as a graph, then the finish."""
 
 import asyncio
+import json
 import logging
 from typing import Literal
 
@@ -166,6 +167,7 @@ class RunExecution:
             if step := waiting.pop(carried.step, None):
                 results[step.id] = StepResult(step, "succeeded")
         await restore(scope)
+        await self._warn_of_secrets(evidence)
         try:
             while waiting or running:
                 for step in [s for s in waiting.values() if results.keys() >= set(s.needs)]:
@@ -189,6 +191,14 @@ class RunExecution:
                 await asyncio.wait(running)
         await _roll_back(runner, list(results.values()))
         return _summary(list(results.values()))
+
+    async def _warn_of_secrets(self, evidence: Evidence) -> None:
+        """Params are kept as they were given: whoever typed a secret there has to know that it must be changed."""
+        mask = self._services.masker.mask
+        for name, value in self._claim.params.items():
+            if mask(told := json.dumps(value, ensure_ascii=False)) != told:
+                said = f"The param {name} holds the value of a secret, which stays there: change it, and refer to it"
+                await evidence.emit("log", None, said, level="warn")
 
     def _stop_status(self) -> Literal["cancelled", "timed_out", "failed"]:
         match self._ending:

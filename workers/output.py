@@ -9,6 +9,8 @@ from opsroom.domain.events import MAX_MESSAGE_BYTES
 from workers.secrets import Masker, StreamMasker
 
 READ_BYTES: Final = 1 << 17
+LINES_HELD_SECONDS: Final = 0.5
+"""How long a line whose end may begin a secret that goes on in the next line is held back."""
 DROPPING_PAUSE_SECONDS: Final = 0.005
 """Between reads once the cap is reached: a command that floods is slowed down, and must not eat the worker's time."""
 
@@ -41,16 +43,20 @@ async def read_text(
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     secrets = StreamMasker(masker)
     rest = b""
-    while data := await reader.read(READ_BYTES):
-        kept = budget.take(data)
-        if len(kept) < len(data):
-            if not budget.announced:
-                budget.announced = True
-                await on_cap()
-            if not kept:
-                await asyncio.sleep(DROPPING_PAUSE_SECONDS)
-                continue
-        rest += secrets.feed(decoder.decode(kept)).replace("\x00", "\ufffd").encode()
+    while (data := await _read(reader, secrets)) != b"":
+        if data is None:
+            shown = secrets.release_lines()
+        else:
+            kept = budget.take(data)
+            if len(kept) < len(data):
+                if not budget.announced:
+                    budget.announced = True
+                    await on_cap()
+                if not kept:
+                    await asyncio.sleep(DROPPING_PAUSE_SECONDS)
+                    continue
+            shown = secrets.feed(decoder.decode(kept))
+        rest += shown.replace("\x00", "\ufffd").encode()
         end = rest.rfind(b"\n") + 1
         if end == 0 and len(rest) < MAX_MESSAGE_BYTES:
             continue
@@ -67,6 +73,15 @@ async def read_text(
         yield piece
     if tail:
         yield tail.decode(), True
+
+
+async def _read(reader: asyncio.StreamReader, secrets: StreamMasker) -> bytes | None:
+    """What comes next, empty at the end; None when lines are held back and nothing comes for a while."""
+    try:
+        async with asyncio.timeout(LINES_HELD_SECONDS if secrets.holds_lines else None):
+            return await reader.read(READ_BYTES)
+    except TimeoutError:
+        return None
 
 
 def _cut(data: bytes) -> tuple[list[tuple[str, bool]], bytes]:

@@ -123,7 +123,7 @@ class StepRunner:
             await self._evidence.emit("log", step.id, message)
 
         async def metric(name: str, value: float) -> None:
-            data: dict[str, JsonValue] = {"name": name, "value": value}
+            data: dict[str, JsonValue] = {"name": self._services.masker.mask(name), "value": value}
             await self._evidence.emit("metric", step.id, f"{name} {value:g}", data=data)
 
         async def run_process(argv: Sequence[str], env: Mapping[str, str]) -> Outcome:

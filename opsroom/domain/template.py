@@ -223,6 +223,8 @@ def _check_schema(schema: Any, path: str, *, top: bool = False) -> None:
         _refuse(f"{path}/type", "must describe an object")
     if "format" in node and node["format"] not in FORMATS:
         _refuse(f"{path}/format", f"uses an unknown format: {node['format']}; known: {', '.join(FORMATS)}")
+    if node.get("format") == "secret-ref":
+        _check_reference(node, path)
     if node.get("additionalProperties", False) is not False:
         _refuse(f"{path}/additionalProperties", "must not allow additionalProperties: params are strict")
     try:
@@ -236,3 +238,15 @@ def _check_schema(schema: Any, path: str, *, top: bool = False) -> None:
         _check_schema(sub, f"{path}/properties/{name}")
     if "items" in node:
         _check_schema(node["items"], f"{path}/items")
+
+
+def _check_reference(node: dict[str, Any], path: str) -> None:
+    """A param of format `secret-ref` is a text, and what the schema itself proposes for it are names, too."""
+    if node.get("type") != "string":
+        _refuse(f"{path}/type", "must be string: a param of format secret-ref holds the name of a secret")
+    for key in ("default", "const", "enum", "examples"):
+        if key not in node:
+            continue
+        values: list[Any] = node[key] if isinstance(node[key], list) else [node[key]]
+        if not all(isinstance(value, str) and re.fullmatch("[A-Z][A-Z0-9_]{0,62}", value) for value in values):
+            _refuse(f"{path}/{key}", "must be the name of a secret, never its value")

@@ -6,7 +6,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from opsroom.domain.errors import InvalidTemplate
 from opsroom.domain.spec_kit import generate_bundle
+from opsroom.domain.template import parse
 from tests.database.conftest import TEMPLATE, Person, Room
 
 
@@ -122,3 +124,47 @@ async def test_setup_names_the_newest_migration(room: Room) -> None:
     setup = await viewer.call("read_setup")
     assert setup["migration"] == await room.value("select max(version) from supabase_migrations.schema_migrations")
     assert setup["templates"] > 0
+
+
+NAMES = {"type": "string", "format": "secret-ref"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "path"),
+    [
+        (NAMES | {"default": "s3cr3t-value"}, "/params/properties/key/default"),
+        (NAMES | {"enum": ["RIGHT_NAME", "wrong"]}, "/params/properties/key/enum"),
+        (NAMES | {"const": "not a name"}, "/params/properties/key/const"),
+        (NAMES | {"examples": ["sk-live-123"]}, "/params/properties/key/examples"),
+        (NAMES | {"default": "GOOD\n"}, "/params/properties/key/default"),
+        ({"format": "secret-ref"}, "/params/properties/key/type"),
+        ({"type": "integer", "format": "secret-ref", "default": 123456}, "/params/properties/key/type"),
+        ({"type": "array", "items": {"format": "secret-ref"}}, "/params/properties/key/items/type"),
+        ({"type": "array", "items": NAMES | {"default": "x"}}, "/params/properties/key/items/default"),
+    ],
+)
+async def test_a_template_proposes_names_of_secrets_only(room: Room, schema: dict[str, Any], path: str) -> None:
+    spec = TEMPLATE | {"slug": "proposes", "params": {"properties": {"key": schema}}}
+    error = await refused(await room.person("admin"), "save_template", p_spec=spec)
+    assert error.sqlstate == "ORV03"
+    assert path in str(error.diag.message_detail)
+    with pytest.raises(InvalidTemplate) as known_before:
+        parse(spec)
+    assert path in [field.path for field in known_before.value.fields]
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["s3cr3t-value", "lower", "1NAME", "_NAME", "", "A" * 64, "NAME\n", "{{ secrets.NAME }}", 12345, ["NAME"], None],
+)
+async def test_a_secret_param_takes_the_name_of_a_secret_and_no_value(room: Room, value: Any) -> None:
+    admin = await room.person("admin")
+    await admin.call("save_template", p_spec=TEMPLATE | {"slug": "takes", "params": {"properties": {"key": NAMES}}})
+    session = await admin.call("create_session", p_title="Secrets")
+    given = {"p_session_id": session["id"], "p_template": "takes"}
+    error = await refused(admin, "create_run", **given, p_params={"key": value})
+    assert error.sqlstate == "ORV01"
+    if isinstance(value, str) and len(value) > 5:
+        assert value.strip() not in f"{error} {error.diag.message_detail}", "what may be a secret is not said again"
+    run = await admin.call("create_run", **given, p_params={"key": "RIGHT_NAME"})
+    assert (await refused(admin, "rerun", p_run_id=run["id"], p_params={"key": value})).sqlstate == "ORV01"

@@ -106,6 +106,8 @@ def test_everything_that_is_wrong_with_the_environment_is_said_at_once() -> None
         ("OPSROOM_WORKER_PORT", "70000"),
         ("OPSROOM_WORKER_GRACE_SECONDS", "-1"),
         ("OPSROOM_WORKER_GRACE_SECONDS", "nan"),
+        ("OPSROOM_SECRET_PIN", "123"),
+        ("OPSROOM_SECRET_BLANK", "        "),
     ],
 )
 def test_a_value_out_of_range_is_named(name: str, value: str) -> None:
