@@ -18,6 +18,7 @@ from opsroom.domain.errors import InvalidTemplate, OpsRoomError, WorkerNotFound
 from opsroom.domain.lifecycle import TERMINAL
 from workers import immediate
 from workers.bundler import Bundler
+from workers.checkpoints import publisher
 from workers.config import ConfigurationError, Settings
 from workers.execution import RunExecution
 from workers.gates import Gates
@@ -92,8 +93,9 @@ class Worker:
                         ("sweep", Sweeper(self._store, self._settings.sweep_seconds, self._metrics).run()),
                     )
                 ]
-                if self._bundler:
-                    background.append(asyncio.create_task(self._bundler.run(), name="bundles"))
+                for name, part in (("bundles", self._bundler), ("checkpoints", publisher(self._services))):
+                    if part:
+                        background.append(asyncio.create_task(part.run(), name=name))
                 for task in background:
                     task.add_done_callback(self._on_background_end)
                 await self._claim_until_draining()

@@ -43,6 +43,9 @@ class Settings:
     start_directory: Path = field(default_factory=Path.cwd)
     step_environment: tuple[str, ...] = ()
     signing_key: Ed25519PrivateKey | None = field(default=None, repr=False)
+    checkpoint_seconds: float = 300.0
+    """Between checkpoints; 0 is none."""
+    checkpoint_folder: Path | None = None
     control_groups: str = "auto"
     log_level: str = "INFO"
 
@@ -73,6 +76,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         work_root=reader.directory("OPSROOM_WORK_ROOT"),
         step_environment=tuple(filter(None, re.split(r"[,\s]+", environ.get("OPSROOM_STEP_ENV", "")))),
         signing_key=reader.key("OPSROOM_SIGNING_KEY"),
+        checkpoint_seconds=reader.number("OPSROOM_CHECKPOINT_SECONDS", 300, 0, 86400),
+        checkpoint_folder=reader.directory("OPSROOM_CHECKPOINT_DIR"),
         control_groups=reader.choice("OPSROOM_WORKER_CONTROL_GROUPS", ("auto", "v2", "v1", "off")),
         log_level=reader.level("OPSROOM_LOG_LEVEL"),
     )

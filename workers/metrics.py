@@ -42,6 +42,12 @@ class Metrics:
         self.sweep_held = Gauge(
             "opsroom_worker_sweep_held", "1 while the sweep's circuit breaker is open.", registry=registry
         )
+        self.checkpoints = Counter("opsroom_worker_checkpoints", "Checkpoints published.", registry=registry)
+        self.checkpoint_conflict = Gauge(
+            "opsroom_worker_checkpoint_conflict",
+            "1 while what is published does not fit the database.",
+            registry=registry,
+        )
         self.attached = Gauge(
             "opsroom_worker_attached", "1 while the database would notice a loss at once.", registry=registry
         )

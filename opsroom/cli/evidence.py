@@ -23,6 +23,11 @@ keys = typer.Typer(
 def verify(
     bundle: Annotated[Path, typer.Argument(help="The bundle, a zip file.")],
     trust: Annotated[Path, typer.Option("--trust", metavar="FILE", help="The trust root: whose signatures count.")],
+    *,
+    checkpoints: Annotated[
+        Path | None,
+        typer.Option("--checkpoints", metavar="DIR", help="Hold it against the checkpoints in this folder, too."),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Check an evidence bundle offline; exits 1 and names the first thing that does not hold.
@@ -39,6 +44,7 @@ def verify(
 
         try:
             verdict = check(str(bundle), str(trust))
+            named_by = _named_by(bundle, trust, checkpoints, verdict.run_id) if checkpoints else None
         except DoesNotHold as error:
             if json:
                 print_json({"holds": False, "check": error.check, "message": str(error)})
@@ -49,10 +55,10 @@ def verify(
         except (OSError, ValueError, KeyError, AttributeError) as error:
             raise InvalidArgument(f"It can not be checked: {error}", hint="Give a bundle and a trust root.") from None
         if json:
-            print_json({"holds": True, **verdict._asdict()})
+            print_json({"holds": True, **verdict._asdict(), **({"checkpoint": named_by} if named_by else {})})
         else:
             typer.secho("HOLDS ", fg="green", bold=True, nl=False)
-            say(summary(verdict))
+            say(summary(verdict) + (f"; published in checkpoint {named_by}" if named_by else ""))
         return failure.OK
 
     raise typer.Exit(failure.run(work(), as_json=json))
@@ -200,6 +206,20 @@ def show(root: RootOption, json: JsonOption = False) -> None:
         print_table(("KEY", "OWNER", "FROM", "UNTIL", ""), rows, empty="No key is trusted.")
 
     failure.run(work(), as_json=json)
+
+
+def _named_by(bundle: Path, trust: Path, folder: Path, run_id: str) -> int:
+    """The checkpoint that the events of a bundle, which holds by itself, agree with."""
+    import hashlib
+    import zipfile
+
+    from opsroom.domain.evidence.checkpoint import hold_bundle, read_chain
+    from opsroom.domain.evidence.verify import EVENTS, trusted
+
+    with zipfile.ZipFile(bundle) as archive:
+        lines = archive.read(EVENTS).rstrip(b"\n").split(b"\n")
+    hashes = [hashlib.sha256(line).hexdigest() for line in lines]
+    return hold_bundle(read_chain(folder, trusted(str(trust))), run_id, hashes)
 
 
 def _bytes(file: Path) -> bytes:

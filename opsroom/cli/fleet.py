@@ -63,6 +63,12 @@ def _summary(fleet: "Fleet") -> list[str]:
         late = (fleet.read_at - fleet.last_sweep_at).total_seconds() > SWEEP_ALARM_SECONDS
         note = ": too long; what is stuck stays so until a worker sweeps" if late else ""
         lines.append(f"The last sweep was {_ago(fleet, fleet.last_sweep_at)} ago{note}.")
+    if fleet.checkpoint:
+        late = fleet.checkpoint.is_overdue(fleet.read_at)
+        note = ": overdue; the log of a worker with a signing key says why" if late else ""
+        lines.append(
+            f"The last checkpoint, number {fleet.checkpoint.number}, was {_ago(fleet, fleet.checkpoint.at)} ago{note}."
+        )
     if fleet.held_until:
         lines.append(
             f"Most leases ended together, so the sweep holds back until {fleet.held_until.astimezone():%H:%M:%S}: "

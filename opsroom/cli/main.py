@@ -10,6 +10,7 @@ from opsroom.cli import (
     account,
     approvals,
     artifacts,
+    checkpoints,
     doctor,
     evidence,
     fleet,
@@ -99,6 +100,7 @@ lanes.register(app)
 fleet.register(app)
 templates.register(app)
 evidence.register(app)
+checkpoints.register(app)
 account.register(app)
 spec_room.register()
 spec.register(app)

@@ -63,6 +63,8 @@ class FleetHead:
     stuck: int = 0
     last_sweep_at: str = ""
     held_until: str = ""
+    checkpoint_at: str = ""
+    checkpoint_late: bool = False
     versions: str = ""
 
 
@@ -97,7 +99,17 @@ def fleet_head(head: rx.Var[FleetHead]) -> rx.Component:
                 rx.cond(head.last_sweep_at, ago(at=head.last_sweep_at), "never"),
                 rx.cond(head.held_until, "Held back", "Ends what is stuck, every second"),
             ),
-            class_name="tiles",
+            _tile(
+                "Last checkpoint",
+                rx.cond(head.checkpoint_at, ago(at=head.checkpoint_at), "never"),
+                rx.cond(
+                    head.checkpoint_late,
+                    "Overdue: ends of runs are not published",
+                    rx.cond(head.checkpoint_at, "Publishes the ends of runs", "No worker has a signing key"),
+                ),
+                state=rx.cond(head.checkpoint_late, "warn", "pending"),
+            ),
+            class_name="tiles tiles-six",
         ),
         rx.cond(
             head.held_until,
@@ -242,7 +254,7 @@ def workers_loading() -> rx.Component:
     tile = rx.el.div(skeleton("50%", "12px"), skeleton("36%", "24px"), class_name="panel tile")
     line = rx.el.div(skeleton("90px", "20px"), skeleton("24%", "14px"), skeleton("30%", "12px"), class_name="runs-wait")
     return rx.el.div(
-        rx.el.div(*[tile] * 5, class_name="tiles"),
+        rx.el.div(*[tile] * 6, class_name="tiles tiles-six"),
         rx.el.div(*[line] * 3, class_name="panel"),
         aria_busy=True,
         aria_label="Loading workers",

@@ -13,6 +13,7 @@ import httpx
 
 from opsroom.control_plane.auth import Credentials
 from opsroom.control_plane.bundles import Bundles
+from opsroom.control_plane.checkpoints import Checkpoints
 from opsroom.control_plane.commands import as_uuid
 from opsroom.control_plane.config import Connection
 from opsroom.control_plane.errors import ArtifactDamaged
@@ -39,7 +40,7 @@ from opsroom.domain.errors import InvalidArgument
 ARTIFACT_BUCKET = "artifacts"
 
 
-class ControlPlane(Reports, Library, Gates, Bundles):
+class ControlPlane(Reports, Library, Gates, Bundles, Checkpoints):
     """The control plane as one person. Cheap to make: connections are `http`'s, shared by the whole process."""
 
     def __init__(self, connection: Connection, credentials: Credentials, http: httpx.AsyncClient) -> None:

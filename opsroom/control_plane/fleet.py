@@ -1,9 +1,13 @@
 """The read model of lanes' settings and of the fleet."""
 
 import datetime as dt
+from typing import Final
 
 from opsroom.control_plane.models import Row
 from opsroom.domain.lifecycle import Lane
+
+CHECKPOINT_LATE: Final = dt.timedelta(minutes=20)
+"""A checkpoint is due every five minutes, unless OPSROOM_CHECKPOINT_SECONDS says otherwise."""
 
 
 class LaneSettings(Row):
@@ -37,6 +41,18 @@ class FleetWorker(Row):
     active: int = 0
 
 
+class CheckpointStatus(Row):
+    """The last checkpoint of the runs' chains, and since when something waits for the next one."""
+
+    number: int
+    at: dt.datetime
+    waiting_since: dt.datetime | None = None
+
+    def is_overdue(self, now: dt.datetime) -> bool:
+        """Whether what ended was not published although several intervals have passed."""
+        return self.waiting_since is not None and now - max(self.waiting_since, self.at) > CHECKPOINT_LATE
+
+
 class Fleet(Row):
     """All workers and all queues at a glance, as of `read_at` by the database's clock.
 
@@ -52,6 +68,8 @@ class Fleet(Row):
     stuck: int = 0
     last_sweep_at: dt.datetime | None = None
     held_until: dt.datetime | None = None
+    checkpoint: CheckpointStatus | None = None
+    """None while none was ever made: no worker has a signing key."""
 
     @property
     def slots(self) -> int:

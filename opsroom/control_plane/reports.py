@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Literal
 
 from opsroom.control_plane.commands import as_uuid
-from opsroom.control_plane.fleet import FleetWorker
+from opsroom.control_plane.fleet import CheckpointStatus, FleetWorker
 from opsroom.control_plane.models import Row
 from opsroom.control_plane.search import Search
 from opsroom.domain.lifecycle import Lane, Reason, RunStatus
@@ -100,6 +100,7 @@ class Workers(Row):
     oldest_queued_at: dt.datetime | None = None
     stuck: int = 0
     sweep: SweepState = SweepState()
+    checkpoint: CheckpointStatus | None = None
 
 
 class Reports(Search):

@@ -35,6 +35,10 @@ class State:
         return self.root / "trust-root.json"
 
     @property
+    def checkpoints(self) -> Path:
+        return self.root / "checkpoints"
+
+    @property
     def postgres(self) -> Path:
         return self.root / "postgres"
 
@@ -71,7 +75,7 @@ class State:
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             self.root.chmod(0o711 if os.geteuid() == 0 else 0o700)
-            for folder in (self.storage, self.logs, self.ui, self.deno):
+            for folder in (self.storage, self.logs, self.ui, self.deno, self.checkpoints):
                 folder.mkdir(exist_ok=True)
                 folder.chmod(0o700)
         except PermissionError as error:

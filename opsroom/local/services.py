@@ -91,7 +91,11 @@ def gateway(state: State, ports: Ports) -> Service:
 
 
 def worker(state: State, ports: Ports, variables: Mapping[str, str]) -> Service:
-    signing = {"OPSROOM_SIGNING_KEY": str(state.signing_key)} if state.signing_key.exists() else {}
+    signing = (
+        {"OPSROOM_SIGNING_KEY": str(state.signing_key), "OPSROOM_CHECKPOINT_DIR": str(state.checkpoints)}
+        if state.signing_key.exists()
+        else {}
+    )
     return Service(
         "worker",
         [sys.executable, "-m", "workers"],

@@ -47,6 +47,11 @@ def fleet_view(fleet: Fleet) -> FleetView:
         alarm, hint = "No worker takes runs", "What waits goes on waiting. Start one with: opsroom worker"
     elif late and fleet.active:
         alarm, hint = "Nothing sweeps", "Stuck runs are not ended. Workers and the database's clock both should."
+    elif fleet.checkpoint and fleet.checkpoint.is_overdue(fleet.read_at):
+        alarm = "Checkpoints are overdue"
+        hint = (
+            "The ends of runs are not published outside the database. The log of a worker with a signing key says why."
+        )
     return FleetView(
         workers=f"{online} online" if online else "none online",
         workers_state="failed" if alarm and not fleet.slots else "warn" if missing or not online else "succeeded",

@@ -61,6 +61,8 @@ def _head(found: Workers, versions: Counter[str]) -> FleetHead:
         stuck=found.stuck,
         last_sweep_at=iso(found.sweep.last_sweep_at),
         held_until=iso(found.sweep.held_until),
+        checkpoint_at=iso(found.checkpoint.at) if found.checkpoint else "",
+        checkpoint_late=bool(found.checkpoint and found.checkpoint.is_overdue(found.read_at)),
         versions=f"{parts}. That is normal while a fleet is upgraded." if len(versions) > 1 else "",
     )
 

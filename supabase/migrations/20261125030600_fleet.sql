@@ -29,7 +29,8 @@ begin
     'active', (select count(*) from public.runs where status in ('claimed', 'running')),
     'stuck', (select count(*) from public.runs where status in ('claimed', 'running') and lease_expires_at < clock_timestamp()),
     'last_sweep_at', (select last_sweep_at from private.sweep_state),
-    'held_until', (select held_until from private.sweep_state where held_until > clock_timestamp()));
+    'held_until', (select held_until from private.sweep_state where held_until > clock_timestamp()),
+    'checkpoint', private.checkpoint_status());
 end;
 $$;
 

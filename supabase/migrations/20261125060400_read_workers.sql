@@ -32,7 +32,8 @@ begin
                          where status = 'queued' and (not_before is null or not_before <= clock_timestamp())),
     'stuck', (select count(*) from public.runs where status in ('claimed', 'running') and lease_expires_at < clock_timestamp()),
     'sweep', (select json_build_object('last_sweep_at', last_sweep_at, 'held_until', case when held_until > clock_timestamp() then held_until end,
-                                       'held_count', held_count) from private.sweep_state));
+                                       'held_count', held_count) from private.sweep_state),
+    'checkpoint', private.checkpoint_status());
 end;
 $$;
 

@@ -152,6 +152,16 @@ class Store:
         """Record a bundle that was uploaded."""
         await self._repeated("put_bundle", {"p_bundle": dict(bundle)})
 
+    async def claim_checkpoint(self, interval_seconds: float) -> dict[str, Any] | None:
+        """What the next checkpoint has to say; None when it is not this worker's to make. One try. Raises
+        Unavailable.
+        """
+        return await self._transport.call("claim_checkpoint", {"p_interval_seconds": interval_seconds}, "calls")
+
+    async def put_checkpoint(self, checkpoint: Mapping[str, JsonValue]) -> None:
+        """Record a checkpoint that was published. Raises VersionConflict when it does not follow the last one."""
+        await self._repeated("put_checkpoint", {"p_checkpoint": dict(checkpoint)})
+
     def start_run(self, claim: Claim) -> "asyncio.Future[Started]":
         """Committed when it is answered: only then may a process of the run be spawned."""
         return self._starts.ask(_held(claim))

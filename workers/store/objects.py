@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 BUCKET: Final = "artifacts"
 BUNDLES: Final = "bundles"
+CHECKPOINTS: Final = "checkpoints"
 CHUNK: Final = 1 << 18
 
 
@@ -29,7 +30,7 @@ class DownloadRefused(Exception):
 
 
 class Objects:
-    """The private buckets `artifacts` and `bundles`."""
+    """The private buckets `artifacts`, `bundles` and `checkpoints`."""
 
     def __init__(self, url: str, key: str) -> None:
         # Uploads may be large: no limit on the whole, only on silence.
@@ -49,6 +50,30 @@ class Objects:
     async def upload_bundle(self, run_id: str, sha256: str, path: Path) -> None:
         """Store a bundle as `<run_id>/<sha256>.zip`, as `upload` does."""
         await self._upload(run_id, f"{BUNDLES}/{run_id}/{sha256}.zip", path, "application/zip")
+
+    async def publish(self, name: str, data: bytes) -> bytes:
+        """Store a checkpoint under a name that nothing has; the bytes that are there then, which may be somebody
+        else's. One try. Raises UploadRefused, DownloadRefused, or httpx.TransportError.
+        """
+        headers = {"content-type": "application/json", "x-upsert": "false"}
+        answer = await self._client.post(f"{CHECKPOINTS}/{name}", content=data, headers=headers)
+        if answer.is_success:
+            return data
+        if not _already_there(answer):
+            raise UploadRefused(f"Storage did not take {name}: HTTP {answer.status_code}: {answer.text[:300]}")
+        there = await self.published(name)
+        if there is None:
+            raise DownloadRefused(f"Storage has {name} and does not give it out")
+        return there
+
+    async def published(self, name: str) -> bytes | None:
+        """A published checkpoint; None when there is none of that name. One try, as `publish`."""
+        answer = await self._client.get(f"authenticated/{CHECKPOINTS}/{name}")
+        if answer.is_success:
+            return answer.content
+        if answer.status_code == HTTPStatus.NOT_FOUND or '"404"' in answer.text or "not_found" in answer.text:
+            return None
+        raise DownloadRefused(f"HTTP {answer.status_code}: {answer.text[:300]}")
 
     async def _upload(self, run_id: str, address: str, path: Path, media_type: str) -> None:
         size = path.stat().st_size

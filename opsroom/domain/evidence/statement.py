@@ -77,11 +77,11 @@ def statement(
     }
 
 
-def envelope(payload: bytes, key: Ed25519PrivateKey) -> bytes:
+def envelope(payload: bytes, key: Ed25519PrivateKey, kind: str = PAYLOAD_TYPE) -> bytes:
     """`payload` signed, as DSSE JSON."""
     public = key.public_key()
     signer = CryptoSigner(key, SSlibKey.from_crypto(public, keyid_of(public)))
-    signed = Envelope(payload, PAYLOAD_TYPE, {})
+    signed = Envelope(payload, kind, {})
     signed.sign(signer)
     told = cast("dict[str, Any]", signed.to_dict())  # pyright: ignore[reportUnknownMemberType]
     return json.dumps(told, separators=(",", ":")).encode()

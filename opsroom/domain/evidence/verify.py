@@ -72,7 +72,7 @@ def summary(verdict: Verdict) -> str:
 
 def verify(bundle: str, trust: str) -> Verdict:
     """Check everything. Raises DoesNotHold, OSError, or ValueError for a trust root that can not be read."""
-    keys = _trusted(trust)
+    keys = trusted(trust)
     try:
         with zipfile.ZipFile(bundle) as archive:
             return _verify(archive, keys)
@@ -84,7 +84,7 @@ def _verify(archive: zipfile.ZipFile, keys: dict[str, dict[str, Any]]) -> Verdic
     names = _names(archive)
     if ENVELOPE not in names:
         raise DoesNotHold("envelope", f"{ENVELOPE} is missing: nothing in the bundle is signed")
-    payload, keyid = _opened(archive.read(ENVELOPE), keys)
+    payload, keyid = opened(archive.read(ENVELOPE), keys)
     statement = _json(payload, "statement", "the signed statement")
     if statement.get("_type") != STATEMENT_TYPE or statement.get("predicateType") != PREDICATE_TYPE:
         raise DoesNotHold("statement", f"the statement is not an in-toto Statement v1 of type {PREDICATE_TYPE}")
@@ -92,7 +92,7 @@ def _verify(archive: zipfile.ZipFile, keys: dict[str, dict[str, Any]]) -> Verdic
         subjects = {entry["name"]: entry["digest"]["sha256"] for entry in statement["subject"]}
         predicate = statement["predicate"]
         signed_at, run = predicate["signed_at"], predicate["run"]
-        _key_may_sign(keys[keyid], keyid, signed_at)
+        key_may_sign(keys[keyid], keyid, signed_at)
         events = _chain(archive, names, predicate)
         _files(archive, names, subjects, {a["name"]: a for a in predicate["artifacts"]})
         _story(events, archive, predicate)
@@ -140,29 +140,43 @@ def _json(data: bytes, check: str, what: str) -> dict[str, Any]:
 # The envelope: DSSE, https://github.com/secure-systems-lab/dsse/blob/master/protocol.md
 
 
-def _opened(data: bytes, keys: dict[str, dict[str, Any]]) -> tuple[bytes, str]:
-    envelope = _json(data, "envelope", ENVELOPE)
-    try:
-        kind = envelope["payloadType"]
-        payload = base64.b64decode(envelope["payload"], validate=True)
-        signatures = [(s["keyid"], base64.b64decode(s["sig"], validate=True)) for s in envelope["signatures"]]
-    except (KeyError, TypeError, ValueError) as error:
-        raise DoesNotHold("envelope", f"{ENVELOPE} is not a DSSE envelope: {error!r}") from error
-    if kind != PAYLOAD_TYPE:
-        raise DoesNotHold("envelope", f"{ENVELOPE} carries {kind!r} and not {PAYLOAD_TYPE}")
+def opened(
+    data: bytes, keys: dict[str, dict[str, Any]], name: str = ENVELOPE, expected: str = PAYLOAD_TYPE
+) -> tuple[bytes, str]:
+    """What an envelope signs, and the id of the trusted key that did. Raises DoesNotHold."""
+    payload, kind, signatures = _taken_apart(data, name)
+    if kind != expected:
+        raise DoesNotHold("envelope", f"{name} carries {kind!r} and not {expected}")
     known = [(keyid, signature) for keyid, signature in signatures if keyid in keys]
     if not known:
         by = ", ".join(str(keyid)[:16] for keyid, _ in signatures) or "nobody"
-        raise DoesNotHold("key", f"the statement is signed by {by}, which is not a key of the trust root")
+        raise DoesNotHold("key", f"{name} is signed by {by}, which is not a key of the trust root")
     for keyid, signature in known:
         if is_signed(
             keys[keyid]["raw"], b"DSSEv1 %d %s %d %s" % (len(kind), kind.encode(), len(payload), payload), signature
         ):
             return payload, keyid
-    raise DoesNotHold("signature", f"the signature by {known[0][0][:16]} does not fit the statement")
+    raise DoesNotHold("signature", f"the signature by {known[0][0][:16]} does not fit {name}")
 
 
-def _trusted(path: str) -> dict[str, dict[str, Any]]:
+def unsigned(data: bytes, name: str = ENVELOPE) -> tuple[bytes, str]:
+    """What an envelope carries, and whose signature it claims to have: nothing is checked but its form."""
+    payload, _, signatures = _taken_apart(data, name)
+    return payload, signatures[0][0] if signatures else ""
+
+
+def _taken_apart(data: bytes, name: str) -> tuple[bytes, str, list[tuple[str, bytes]]]:
+    envelope = _json(data, "envelope", name)
+    try:
+        payload = base64.b64decode(envelope["payload"], validate=True)
+        signatures = [(s["keyid"], base64.b64decode(s["sig"], validate=True)) for s in envelope["signatures"]]
+        return payload, envelope["payloadType"], signatures
+    except (KeyError, TypeError, ValueError) as error:
+        raise DoesNotHold("envelope", f"{name} is not a DSSE envelope: {error!r}") from error
+
+
+def trusted(path: str) -> dict[str, dict[str, Any]]:
+    """The keys of a trust root by their ids. Raises OSError, or ValueError for what is none."""
     with open(path, "rb") as file:
         root: dict[str, Any] = json.loads(file.read())
     if root.get("type") != TRUST_TYPE:
@@ -178,13 +192,14 @@ def _trusted(path: str) -> dict[str, dict[str, Any]]:
     return keys
 
 
-def _key_may_sign(key: dict[str, Any], keyid: str, at: str) -> None:
+def key_may_sign(key: dict[str, Any], keyid: str, at: str) -> None:
+    """Raises DoesNotHold when a key did not count at `at`."""
     if key.get("revoked_at"):
         raise DoesNotHold(
             "key", f"key {keyid[:16]} was revoked at {key['revoked_at']}: nothing it signed counts any more"
         )
     if at < key["valid_from"] or (key.get("valid_until") and at > key["valid_until"]):
-        raise DoesNotHold("key", f"key {keyid[:16]} was not valid at {at}, when the bundle was signed")
+        raise DoesNotHold("key", f"key {keyid[:16]} was not valid at {at}, when it signed")
 
 
 # The chain: each line of events.jsonl is the canonical JSON that was hashed; the next one names that hash.
