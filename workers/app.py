@@ -15,10 +15,8 @@ from collections.abc import Callable, Coroutine
 from typing import Final, TypeVar
 
 from opsroom.domain.errors import InvalidTemplate, OpsRoomError, WorkerNotFound
-from opsroom.domain.lifecycle import TERMINAL
 from workers import immediate
-from workers.bundler import Bundler
-from workers.checkpoints import publisher
+from workers.afterwards import Afterwards
 from workers.config import ConfigurationError, Settings
 from workers.execution import RunExecution
 from workers.gates import Gates
@@ -56,11 +54,7 @@ class Worker:
             Vault(settings.secrets), masker, self._metrics, Gates(self._store),
         )  # fmt: skip
         self._keeper = LeaseKeeper(self._store, settings.heartbeat_seconds, self._metrics, self._register)
-        self._bundler = (
-            Bundler(self._store, self._services.objects, settings.signing_key, settings.work_root)
-            if settings.signing_key
-            else None
-        )
+        self._afterwards = Afterwards(self._services)
         self._runs: dict[asyncio.Task[None], RunExecution] = {}
         self._together: dict[asyncio.Task[None], int] = {}
         """Runs that are ended together, and how many they are."""
@@ -91,11 +85,9 @@ class Worker:
                         ("heartbeats", self._keeper.run()),
                         ("hints", self._listen()),
                         ("sweep", Sweeper(self._store, self._settings.sweep_seconds, self._metrics).run()),
+                        *self._afterwards.work(),
                     )
                 ]
-                for name, part in (("bundles", self._bundler), ("checkpoints", publisher(self._services))):
-                    if part:
-                        background.append(asyncio.create_task(part.run(), name=name))
                 for task in background:
                     task.add_done_callback(self._on_background_end)
                 await self._claim_until_draining()
@@ -220,8 +212,7 @@ class Worker:
                 self._keeper.let_go(lease)
                 self._metrics.runs_finished.labels(outcome).inc()
                 self._metrics.run_seconds.observe(seconds)
-                if self._bundler and outcome in TERMINAL:
-                    self._bundler.ended(lease.claim.run_id)
+                self._afterwards.ended(lease.claim.run_id, outcome)
             log.info("runs ended", extra={"outcomes": dict(Counter(outcomes))})
 
         task = asyncio.create_task(execute(), name=f"{len(leases)} runs")
@@ -250,8 +241,7 @@ class Worker:
                 self._metrics.runs_finished.labels(outcome).inc()
                 self._metrics.run_seconds.observe(time.monotonic() - began)
                 log.info("run ended", extra={"run_id": claim.run_id, "outcome": outcome})
-                if self._bundler and outcome in TERMINAL:
-                    self._bundler.ended(claim.run_id)
+                self._afterwards.ended(claim.run_id, outcome)
 
         task = asyncio.create_task(execute(), name=f"run {claim.run_id}")
         self._runs[task] = execution
@@ -271,6 +261,8 @@ class Worker:
                 self._keeper.beat_now()
             elif hint.startswith("gate:"):
                 self._services.gates.wake(hint.removeprefix("gate:"))
+            elif hint.startswith("compare:"):
+                self._afterwards.compare_now()
             else:
                 self._wake.set()
 
@@ -278,8 +270,7 @@ class Worker:
         await self._tell(self._store.drain_worker)
         while tasks := {*self._runs, *self._together}:
             await asyncio.wait(tasks)
-        if self._bundler:
-            await self._bundler.finish(GOODBYE_SECONDS)
+        await self._afterwards.finish(GOODBYE_SECONDS)
         await self._tell(self._store.stop_worker)
         log.info("worker stopped", extra={"worker": self.id})
 

@@ -16,6 +16,7 @@ from opsroom.cli import (
     fleet,
     interventions,
     lanes,
+    replay,
     run_list,
     runs,
     sessions,
@@ -101,6 +102,7 @@ fleet.register(app)
 templates.register(app)
 evidence.register(app)
 checkpoints.register(app)
+replay.register(app)
 account.register(app)
 spec_room.register()
 spec.register(app)

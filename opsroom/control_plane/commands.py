@@ -143,6 +143,14 @@ class Commands:
         }
         return Run.model_validate(await self._rest.rpc("rerun", arguments))
 
+    async def replay_run(self, run_id: str, *, lane: Lane | None = None, idempotency_key: str | None = None) -> Run:
+        """The same template version with the same params again, to be compared with this run when it has ended. Raises
+        NotDeterministic when the template does not promise that this can be.
+        """
+        arguments = {"p_run_id": as_uuid(run_id, "run"), "p_lane": lane}
+        key = {"p_idempotency_key": idempotency_key or new_key()}
+        return Run.model_validate(await self._rest.rpc("replay_run", {**arguments, **key}))
+
     async def drain_worker(self, worker_id: str) -> Worker:
         """Give a worker no more runs; those it has go on. Needs the role admin. Raises WorkerNotFound."""
         return await self._set_draining(worker_id, True)

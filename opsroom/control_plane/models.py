@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import Field
 
 from opsroom.control_plane.rows import Row
-from opsroom.control_plane.story import Attempt, BundleRef, Deed, Proof
+from opsroom.control_plane.story import Attempt, BundleRef, Deed, Proof, Replay, Verdict
+from opsroom.domain.comparison import Result as Comparison
 from opsroom.domain.events import Level
 from opsroom.domain.lifecycle import LIVE, Lane, Reason, Role, RunStatus, StepStatus
 from opsroom.domain.template import ArtifactKind, Risk
@@ -72,6 +73,8 @@ class Run(Row):
     retry_of: str | None = None
     root_run_id: str | None = None
     rerun_of: str | None = None
+    replay_of: str | None = None
+    replay_verdict: Verdict | None = None
     exit_code: int | None = None
     not_before: dt.datetime | None = None
     queued_at: dt.datetime
@@ -185,7 +188,9 @@ class SessionRef(Row):
 
 
 class RunDetail(Row):
-    """A run with all that belongs to it. `last_seq` is the number of its newest event."""
+    """A run with all that belongs to it. `last_seq` is the number of its newest event; `replay` the verdict about it if
+    it is a replay; `replays` those of it; `deterministic` whether its template lets it be replayed.
+    """
 
     run: Card
     session: SessionRef | None = None
@@ -194,6 +199,9 @@ class RunDetail(Row):
     attempts: tuple[Attempt, ...] = ()
     deeds: tuple[Deed, ...] = ()
     proofs: tuple[Proof, ...] = ()
+    replay: Comparison | None = None
+    replays: tuple[Replay, ...] = ()
+    deterministic: bool = False
     bundle: BundleRef | None = None
     last_seq: int = 0
     read_at: dt.datetime | None = None

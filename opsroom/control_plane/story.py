@@ -2,12 +2,14 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
 from opsroom.control_plane.rows import Row
 from opsroom.domain.lifecycle import Reason, RunStatus
+
+Verdict = Literal["REPRODUCED", "DIVERGED"]
 
 
 class Attempt(Row):
@@ -48,6 +50,16 @@ class Proof(Row):
     seen: Any = None
     message: str | None = None
     at: dt.datetime | None = None
+
+
+class Replay(Row):
+    """A run that repeated another, and what came of it once they were compared."""
+
+    id: str
+    status: RunStatus
+    queued_at: dt.datetime
+    finished_at: dt.datetime | None = None
+    verdict: Verdict | None = None
 
 
 class BundleRef(Row):

@@ -127,6 +127,10 @@ class LastAdmin(OpsRoomError):
     sqlstate, code, status = "ORC11", "last_admin", 409
 
 
+class NotDeterministic(OpsRoomError):
+    sqlstate, code, status = "ORC12", "not_deterministic", 409
+
+
 class ClaimLost(OpsRoomError):
     sqlstate, code, status = "ORF01", "claim_lost", 409
 

@@ -92,6 +92,26 @@ class Rollback(_Strict):
     inputs: Annotated[dict[str, Any], Field(alias="with")] = {}
 
 
+class Normalise(_Strict):
+    """Every match of `pattern`, in the syntax of RE2, counts as the text `replace`."""
+
+    pattern: Annotated[str, Field(min_length=1, max_length=500)]
+    replace: Annotated[str, Field(max_length=200)] = ""
+
+
+class Compare(_Strict):
+    """How a replay is compared with the run that it repeats: `ignore` are JSON Pointers into JSON artifacts, where `*`
+    is any key or index; `artifacts` are globs of those that are compared.
+    """
+
+    output: bool = True
+    artifacts: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=256)], ...], Field(max_length=50)] = (
+        "**",
+    )
+    ignore: Annotated[tuple[Annotated[str, Field(pattern=r"^/", max_length=500)], ...], Field(max_length=50)] = ()
+    normalise: Annotated[tuple[Normalise, ...], Field(max_length=20)] = ()
+
+
 class StepDefinition(_Strict):
     id: StepId
     title: Annotated[str, Field(min_length=1, max_length=120)]
@@ -134,6 +154,7 @@ class Template(_Strict):
     concurrency_key: Annotated[str | None, Field(min_length=1, max_length=200)] = None
     rate_limit: RateLimit | None = None
     deterministic: bool = False
+    compare: Compare | None = None
     approval: Approval | None = None
     secrets: tuple[SecretName, ...] = ()
     steps: Annotated[tuple[StepDefinition, ...], Field(min_length=1, max_length=MAX_STEPS)]
@@ -159,6 +180,14 @@ class Template(_Strict):
     @model_validator(mode="after")
     def _params_stay_in_the_subset(self) -> Self:
         _check_schema(self.params, "/params", top=True)
+        return self
+
+    @model_validator(mode="after")
+    def _only_what_repeats_is_compared(self) -> Self:
+        if self.compare and not self.deterministic:
+            _refuse("/compare", "says how replays are compared, and only deterministic templates are replayed")
+        for place, rule in enumerate(self.compare.normalise if self.compare else ()):
+            _check_pattern(rule.pattern, f"/compare/normalise/{place}/pattern")
         return self
 
     @property
@@ -211,6 +240,15 @@ def digest(spec: dict[str, Any]) -> str:
 def _refuse(path: str, message: str) -> NoReturn:
     """Refuse what stands at a JSON pointer: a check of the whole knows the place, which pydantic can not tell."""
     raise PydanticCustomError("value_error", "{message}", {"path": path, "message": message})
+
+
+def _check_pattern(pattern: str, path: str) -> None:
+    from opsroom.domain.patterns import InvalidPattern, compiled  # only for templates that have one
+
+    try:
+        compiled(pattern)
+    except InvalidPattern as error:
+        _refuse(path, f"is not a pattern of RE2: {error}")
 
 
 def _check_schema(schema: Any, path: str, *, top: bool = False) -> None:

@@ -1,5 +1,5 @@
--- The run page's read: the whole chain of attempts with how each began, who did what to this run, its proofs and its evidence bundle
--- (both of later files, which the function reads when it is called). Reads only; locks nothing but, while the index is built, writes to
+-- The run page's read: the whole chain of attempts with how each began, who did what to this run, its proofs, replays and evidence
+-- bundle (of later files, which the function reads when it is called). Reads only; locks nothing but, while the index is built, writes to
 -- audit_log.
 
 create index audit_log_target on public.audit_log (target_id, at) where target_type = 'run';
@@ -49,6 +49,10 @@ begin
     'attempts', private.attempts_json(v_run.root_run_id),
     'deeds', private.deeds_json(p_run_id),
     'proofs', (select coalesce(json_agg(p order by p.seq), '[]') from public.proofs as p where p.run_id = p_run_id),
+    'replay', private.replay_json(v_run),
+    'replays', private.replays_json(p_run_id),
+    'deterministic', (select coalesce((v.spec::jsonb ->> 'deterministic')::boolean, false) from public.template_versions as v
+                      where v.id = v_run.template_version_id),
     'bundle', (select to_json(b) from (select sha256, size_bytes, keyid, signed_at from public.bundles where run_id = p_run_id
                                        order by events desc limit 1) as b),
     'last_seq', (select coalesce(max(seq), 0) from public.run_events where run_id = p_run_id),

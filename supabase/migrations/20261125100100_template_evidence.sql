@@ -37,6 +37,25 @@ as $$
         }
       },
       "deterministic": {"type": "boolean"},
+      "compare": {
+        "type": "object",
+        "properties": {
+          "output": {"type": "boolean"},
+          "artifacts": {"type": "array", "maxItems": 50, "items": {"type": "string", "minLength": 1, "maxLength": 256}},
+          "ignore": {"type": "array", "maxItems": 50, "items": {"type": "string", "pattern": "^/", "maxLength": 500}},
+          "normalise": {
+            "type": "array", "maxItems": 20,
+            "items": {
+              "type": "object",
+              "required": ["pattern"],
+              "properties": {
+                "pattern": {"type": "string", "minLength": 1, "maxLength": 500},
+                "replace": {"type": "string", "maxLength": 200}
+              }
+            }
+          }
+        }
+      },
       "approval": {"type": "object", "additionalProperties": true},
       "secrets": {"type": "array", "items": {"type": "string", "pattern": "^[A-Z][A-Z0-9_]{0,62}$"}},
       "steps": {
@@ -174,6 +193,9 @@ begin
   end if;
   if coalesce(p_spec -> 'params' ->> 'type', 'object') <> 'object' then
     v_errors := v_errors || private.field_error('/params/type', 'const', 'must be object');
+  end if;
+  if p_spec ? 'compare' and not coalesce((p_spec ->> 'deterministic')::boolean, false) then
+    v_errors := v_errors || private.field_error('/compare', 'const', 'says how replays are compared, and only deterministic templates are replayed');
   end if;
   return v_errors || private.params_schema_errors(coalesce(p_spec -> 'params', '{}'), '/params')
                   || private.validate_json(private.approval_schema(), coalesce(p_spec -> 'approval', '{}'), '/approval')

@@ -75,7 +75,7 @@ begin
     'run', json_build_object(
       'id', r.id, 'title', r.title, 'session_id', r.session_id, 'session_title', (select title from public.sessions where id = r.session_id),
       'lane', r.lane, 'status', r.status, 'reason', r.reason, 'message', r.message, 'exit_code', r.exit_code, 'attempt', r.attempt,
-      'retry_of', r.retry_of, 'root_run_id', r.root_run_id, 'rerun_of', r.rerun_of, 'created_by', r.created_by,
+      'retry_of', r.retry_of, 'root_run_id', r.root_run_id, 'rerun_of', r.rerun_of, 'replay_of', r.replay_of, 'created_by', r.created_by,
       'created_by_name', private.name_of(r.created_by), 'cancel_requested_by_name', private.name_of(r.cancel_requested_by),
       'cancel_reason', r.cancel_reason, 'queued_at', private.utc_text(r.queued_at), 'claimed_at', private.utc_text(r.claimed_at),
       'started_at', private.utc_text(r.started_at), 'finished_at', private.utc_text(r.finished_at)),

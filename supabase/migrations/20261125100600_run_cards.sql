@@ -1,6 +1,9 @@
 -- A run as a card: its row without the claim's internals, plus what is derived from its steps, events and worker, and whether the caller
 -- has looked at its result. Read by everything that shows a run.
 
+alter table public.runs add column replay_of uuid references public.runs (id);
+comment on column public.runs.replay_of is 'The run that this one repeats, to be compared with it (a later file). One that was lost before it started has a successor.';
+
 create or replace function private.run_json(p_run public.runs)
 returns json
 language sql stable
@@ -12,6 +15,10 @@ as $$
       p_run.queued_at, p_run.start_deadline_at, p_run.claimed_by, p_run.claimed_at, p_run.heartbeat_at, p_run.lease_expires_at,
       p_run.started_at, p_run.finished_at, p_run.lease_seconds, p_run.timeout_seconds, p_run.cancel_requested_at,
       p_run.cancel_requested_by, p_run.cancel_reason, p_run.attempt, p_run.retry_of, p_run.root_run_id, p_run.rerun_of, p_run.created_by,
+      p_run.replay_of,
+      case when p_run.replay_of is not null then
+        (select e.data ->> 'verdict' from public.run_events as e where e.run_id = p_run.id and e.type = 'replay.compared' order by e.seq desc limit 1)
+      end as replay_verdict,
       (select s.id from public.runs as s where s.retry_of = p_run.id) as retried_by,
       p_run.status in ('failed', 'timed_out') and p_run.attempt > 1
         and not exists (select from public.runs as s where s.retry_of = p_run.id) as dead_letter,

@@ -58,7 +58,7 @@ begin
   perform private.record_event(v_run.id, 'run.queued', format('Queued in lane %s', v_run.lane), jsonb_strip_nulls(jsonb_build_object(
     'attempt', v_run.attempt, 'created_by', v_run.created_by, 'lane', v_run.lane, 'template', v_run.template_slug,
     'template_version', v_run.template_version, 'template_digest', v_run.template_digest,
-    'params_digest', private.json_digest(v_run.params), 'retry_of', v_run.retry_of, 'rerun_of', v_run.rerun_of)));
+    'params_digest', private.json_digest(v_run.params), 'retry_of', v_run.retry_of, 'rerun_of', v_run.rerun_of, 'replay_of', v_run.replay_of)));
   if v_run.awaiting_approval then
     perform private.open_gate(v_run, '', private.needed_approval(v_spec));
   end if;

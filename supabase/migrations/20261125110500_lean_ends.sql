@@ -53,7 +53,7 @@ $$;
 
 -- Ends runs whose rows the caller has locked; p_last are events of theirs that come before the end. Locks: (runs), run_steps, run_events.
 -- What their steps had not finished ends with them, and the template's retry policy decides about successors; a run that somebody asked to
--- cancel gets none. An immediate run that is lost is taken for one that never started.
+-- cancel gets none, and one that replays another only where it never started. An immediate run that is lost is taken for one that never started.
 drop function private.end_runs(private.run_end[]);
 create function private.end_runs(p_ends private.run_end[], p_last private.new_event[] default '{}')
 returns void
@@ -96,7 +96,7 @@ begin
     join public.runs as r on r.id = e.run_id
     join public.template_versions as v on v.id = r.template_version_id
     where e.status not in ('succeeded', 'cancelled') and r.cancel_requested_at is null
-      and private.wants_retry(v.spec::jsonb -> 'retry', case e.reason when 'lost' then 'lost' else e.status end, r.attempt, r.started_at is not null and not r.immediate)
+      and private.wants_retry(case when r.replay_of is null then v.spec::jsonb -> 'retry' end, case e.reason when 'lost' then 'lost' else e.status end, r.attempt, r.started_at is not null and not r.immediate)
   loop
     perform private.insert_successor(v_again.run, case when (v_again.run).started_at is null then 0
       else private.backoff_seconds(v_again.policy, (v_again.run).attempt) end);

@@ -162,6 +162,14 @@ class Store:
         """Record a checkpoint that was published. Raises VersionConflict when it does not follow the last one."""
         await self._repeated("put_checkpoint", {"p_checkpoint": dict(checkpoint)})
 
+    async def claim_comparisons(self, limit: int) -> list[dict[str, str]]:
+        """Ended replays that have no verdict, with the runs they repeat. One try. Raises Unavailable."""
+        return await self._transport.call("claim_comparisons", {"p_limit": limit}, "calls")
+
+    async def record_comparison(self, run_id: str, result: Mapping[str, JsonValue]) -> None:
+        """The verdict about a replay."""
+        await self._repeated("record_comparison", {"p_run_id": run_id, "p_result": dict(result)})
+
     def start_run(self, claim: Claim) -> "asyncio.Future[Started]":
         """Committed when it is answered: only then may a process of the run be spawned."""
         return self._starts.ask(_held(claim))

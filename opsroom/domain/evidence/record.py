@@ -30,6 +30,7 @@ class RunFacts(_Frozen):
     retry_of: str | None
     root_run_id: str
     rerun_of: str | None
+    replay_of: str | None = None
     created_by: str
     created_by_name: str
     cancel_requested_by_name: str | None
