@@ -3,7 +3,8 @@
 A bare job is claimed by `for update skip locked` and finished by an update. With evidence it writes what
 `bench.throughput` calls evidence of the same weight: four events hashed one over the other and one artifact row. A run
 of the engine is claimed, started and finished by the worker functions as a worker calls them, each call durable, with a
-step's two events. Its start is in the commit of its claim, because its step does nothing outside the database.
+step's two events. Its start is in the commit of its claim, because its step does nothing outside the database, and it
+ends together with those that have the same story.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ async def bare(console: Connection, jobs: int, batch: int, finish: LiteralString
 
 async def claimed(worker: Connection, worker_id: str, batch: int) -> list[dict[str, Any]]:
     answer = await value(worker, "select public.claim_batch(%s, %s, %s)", worker_id, batch, uuid.uuid4())
-    return answer["runs"]
+    assert not answer["runs"], "all of them are alike"
+    return answer["alike"]
 
 
 async def ours(database: Database, worker: Connection, runs: int, batch: int) -> float:
@@ -52,14 +54,11 @@ async def ours(database: Database, worker: Connection, runs: int, batch: int) ->
         await console.execute("analyze")
     done, began = 0, time.perf_counter()
     while claims := await claimed(worker, worker_id, batch):
-        held = [{"run_id": claim["run_id"], "claim_token": claim["claim_token"]} for claim in claims]
-        if begin := [item for item, claim in zip(held, claims, strict=True) if not claim["started"]]:
-            started = await value(worker, "select public.start_runs(%s)", json.dumps(begin))
-            assert all(answer["verdict"] == "started" for answer in started)
-        results = [item | {"status": "succeeded", "batch": 1, "events": STORY} for item in held]
-        finished = await value(worker, "select public.finish_runs(%s)", json.dumps(results))
-        assert all(answer["verdict"] == "ok" for answer in finished)
-        done += len(claims)
+        for alike in claims:
+            held = [{"run_id": run["run_id"], "claim_token": run["claim_token"]} for run in alike["runs"]]
+            ended = await value(worker, "select public.finish_alike(%s, %s)", json.dumps(held), json.dumps(STORY))
+            assert ended == {"lost": []}
+            done += len(held)
     assert done == runs
     return (time.perf_counter() - began) * 1000 / runs
 

@@ -11,10 +11,10 @@ import socket
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Final, TypeVar
 
-from opsroom.domain.errors import InvalidTemplate, OpsRoomError, WorkerNotFound
+from opsroom.domain.errors import OpsRoomError, WorkerNotFound
 from workers import immediate
 from workers.afterwards import Afterwards
 from workers.config import ConfigurationError, Settings
@@ -26,7 +26,7 @@ from workers.metrics import Metrics
 from workers.process import Leash
 from workers.secrets import Masker, Vault
 from workers.services import Services
-from workers.store import LARGEST_GROUP, Claim, Objects, Refused, Unavailable, open_store
+from workers.store import LARGEST_GROUP, Alike, Claim, Claims, Hold, Objects, Refused, Unavailable, open_store
 from workers.sweep import Sweeper
 
 log = logging.getLogger(__name__)
@@ -182,7 +182,7 @@ class Worker:
     async def _claim(self, limit: int) -> int:
         sent = time.monotonic()
         try:
-            claims = await self._until_draining(self._store.claim_runs(limit, str(uuid.uuid4())), [])
+            claims = await self._until_draining(self._store.claim_runs(limit, str(uuid.uuid4())), Claims())
         except WorkerNotFound:
             await self._register()
             return 0
@@ -190,27 +190,27 @@ class Worker:
             log.exception("claiming was refused", extra={"worker": self.id})
             return 0
         self._metrics.claim_seconds.observe(time.monotonic() - sent)
-        self._metrics.claims.inc(len(claims))
-        together: list[Lease] = []
-        for claim in claims:
-            lease = self._keeper.hold(claim, sent)
-            (together.append if _goes_together(claim) else self._begin)(lease)
-        if together:
-            self._begin_together(together, sent)
-        return len(claims)
+        for alike in claims.alike:
+            self._begin_together(alike, [self._keeper.hold(hold, sent) for hold in alike.runs], sent)
+        for claim in claims.runs:
+            self._begin(self._keeper.hold(claim, sent))
+        count = len(claims.runs) + sum(len(alike.runs) for alike in claims.alike)
+        self._metrics.claims.inc(count)
+        return count
 
-    def _begin_together(self, leases: list[Lease], sent: float) -> None:
+    def _begin_together(self, alike: Alike, leases: Sequence[Lease[Hold]], sent: float) -> None:
         async def execute() -> None:
             outcomes = ["error"] * len(leases)
             try:
-                outcomes = await immediate.run_together(self._services, leases)
+                outcomes = await immediate.run_together(self._services, alike, leases)
             except Exception:
                 # Without heartbeats the leases run out, and the sweep ends the runs.
                 log.exception("runs broke the worker's code", extra={"runs": len(leases)})
             seconds = time.monotonic() - sent
+            for outcome, count in Counter(outcomes).items():
+                self._metrics.runs_finished.labels(outcome).inc(count)
             for lease, outcome in zip(leases, outcomes, strict=True):
                 self._keeper.let_go(lease)
-                self._metrics.runs_finished.labels(outcome).inc()
                 self._metrics.run_seconds.observe(seconds)
                 self._afterwards.ended(lease.claim.run_id, outcome)
             log.info("runs ended", extra={"outcomes": dict(Counter(outcomes))})
@@ -220,7 +220,7 @@ class Worker:
         self._metrics.runs_active.set(self._active)
         task.add_done_callback(self._on_run_end)
 
-    def _begin(self, lease: Lease) -> None:
+    def _begin(self, lease: Lease[Claim]) -> None:
         claim = lease.claim
         execution = RunExecution(self._services, lease)
         # An answer that took longer than the lease, or than the worker's time: somebody else shall have the run now.
@@ -279,10 +279,3 @@ class Worker:
         with contextlib.suppress(Unavailable, Refused, OpsRoomError, TimeoutError):
             async with asyncio.timeout(GOODBYE_SECONDS):
                 await (goodbye() if self._registered else asyncio.sleep(0))
-
-
-def _goes_together(claim: Claim) -> bool:
-    try:
-        return immediate.goes_together(claim)
-    except InvalidTemplate:
-        return False  # its own execution says what is wrong

@@ -5,7 +5,7 @@ from typing import Final, Literal
 from opsroom.domain.errors import OpsRoomError
 from opsroom.domain.template import Template, parse
 from workers.services import Services
-from workers.store import Batch, Claim, End
+from workers.store import Alike, Batch, Claim, End, Hold
 
 Ending = Literal["cancelled", "timed_out", "stopped", "lost"]
 
@@ -19,7 +19,7 @@ _KEPT: Final = 256
 _templates: dict[str, Template] = {}
 
 
-def template_of(claim: Claim) -> Template:
+def template_of(claim: Claim | Alike) -> Template:
     """Parsed once: many runs pin the same version. Raises InvalidTemplate."""
     template = _templates.get(claim.template_digest)
     if template is None:
@@ -29,7 +29,7 @@ def template_of(claim: Claim) -> Template:
     return template
 
 
-async def finish(services: Services, claim: Claim, end: End, last: Batch | None = None) -> str:
+async def finish(services: Services, claim: Hold, end: End, last: Batch | None = None) -> str:
     """End a run, together with its last events. The outcome: a terminal status or `lost`."""
     end = End(end.status, end.reason, services.masker.mask(end.message or "") or None, end.exit_code)
     try:
@@ -45,7 +45,7 @@ async def finish(services: Services, claim: Claim, end: End, last: Batch | None 
     return end.status if held.verdict == "ok" else "lost"
 
 
-async def release(services: Services, claim: Claim) -> str:
+async def release(services: Services, claim: Hold) -> str:
     """Hand back a run whose start is not known to be committed. The outcome: `released`, `lost` or a status."""
     verdict = (await services.store.release_run(claim)).verdict
     # When the start was committed and its answer was not waited for, nothing was spawned.

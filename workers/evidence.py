@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from typing import Final
+from typing import Any, Final
 
 from pydantic import JsonValue
 
@@ -36,7 +36,7 @@ _Event = dict[str, JsonValue]
 class Evidence:
     """The events of one run, from its start to its end."""
 
-    def __init__(self, store: Store, lease: Lease, masker: Masker, metrics: Metrics) -> None:
+    def __init__(self, store: Store, lease: Lease[Any], masker: Masker, metrics: Metrics) -> None:
         self._store = store
         self._lease = lease
         self._masker = masker

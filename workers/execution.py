@@ -15,7 +15,7 @@ from workers.evidence import Evidence
 from workers.lease import Lease
 from workers.services import RunScope, Services
 from workers.step_run import StepResult, StepRunner
-from workers.store import End, Started, StartVerdict
+from workers.store import Claim, End, Started, StartVerdict
 from workers.workdir import directories
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 class RunExecution:
     """Executes one claim. Everything it started is gone when `run` returns."""
 
-    def __init__(self, services: Services, lease: Lease) -> None:
+    def __init__(self, services: Services, lease: Lease[Claim]) -> None:
         self._services = services
         self._lease = lease
         self._claim = lease.claim

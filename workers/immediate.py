@@ -2,7 +2,7 @@
 
 A run of `noop` steps, a milestone in a larger plan, is over as soon as its start is committed: there is nothing that
 could be stopped, timed out or cleaned up. The database starts such runs in the commit that claims them, and the worker
-ends those of one claim together.
+ends those of one claim and template together: they have the same story.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from opsroom.domain.errors import OpsRoomError
+from opsroom.domain.errors import InvalidTemplate, OpsRoomError
 from opsroom.domain.events import WorkerEventType
 from opsroom.domain.template import Template
 from workers.ending import finish, template_of
@@ -19,7 +19,7 @@ from workers.evidence import Evidence, shortened
 from workers.lease import Lease
 from workers.secrets import Masker
 from workers.services import Services
-from workers.store import Batch, Claim, End, Held
+from workers.store import Alike, Batch, End, Hold
 
 SUCCEEDED: Final = End("succeeded", exit_code=0)
 
@@ -33,11 +33,6 @@ def fits(template: Template) -> bool:
     )
 
 
-def goes_together(claim: Claim) -> bool:
-    """Whether a claimed run can be ended with others: it was started with its claim, and needs nothing."""
-    return claim.started and not claim.carried and fits(template_of(claim))
-
-
 async def run(template: Template, evidence: Evidence) -> End:
     """One run, each step in its turn."""
     for kind, step, message, data in _story(template):
@@ -45,32 +40,49 @@ async def run(template: Template, evidence: Evidence) -> End:
     return SUCCEEDED
 
 
-async def run_together(services: Services, leases: Sequence[Lease]) -> list[str]:
-    """Runs of one claim. What each came to: a terminal status or `lost`."""
-    ends: list[tuple[Lease, Batch, asyncio.Future[Held]]] = []
-    batches: dict[str, Batch] = {}
+async def run_together(services: Services, alike: Alike, leases: Sequence[Lease[Hold]]) -> list[str]:
+    """Runs that were started with their claim. What each came to: a terminal status or `lost`."""
+    try:
+        events = _events(template_of(alike), services.masker)
+    except InvalidTemplate as error:
+        refused = End("failed", "invalid_template", error.message)
+        return await asyncio.gather(*(_end(services, lease, refused) for lease in leases))
+    services.metrics.event_batches.inc(len(leases))
+    services.metrics.events.inc(len(events) * len(leases))
+    call = asyncio.ensure_future(services.store.finish_alike(alike.runs, events))
+
+    def on_lost() -> None:
+        # The others are still this worker's.
+        if all(lease.lost.is_set() for lease in leases):
+            call.cancel()
+
     for lease in leases:
-        digest = lease.claim.template_digest
-        last = batches.get(digest) or Batch(1, _events(template_of(lease.claim), services.masker))
-        batches[digest] = last
-        end = services.store.finish_run(lease.claim, SUCCEEDED, last)
-        lease.on_lost = end.cancel
-        services.metrics.events.inc(len(last.events))
-        ends.append((lease, last, end))
-    services.metrics.event_batches.inc(len(ends))
-    outcomes: list[str] = []
-    for lease, last, end in ends:
-        try:
-            outcome = "succeeded" if (await end).verdict == "ok" else "lost"
-        except asyncio.CancelledError:
-            if not lease.lost.is_set():
-                raise
-            outcome = "lost"
-        except OpsRoomError as error:
-            refused = End("failed", "worker_error", f"The success was refused: {error.message}")
-            outcome = await finish(services, lease.claim, refused, last)
-        outcomes.append(outcome)
-    return outcomes
+        lease.on_lost = on_lost
+    try:
+        lost = await call
+    except asyncio.CancelledError:
+        if not all(lease.lost.is_set() for lease in leases):
+            raise
+        return ["lost"] * len(leases)
+    except OpsRoomError:
+        # What is wrong with one of them refuses the whole call: then each goes alone.
+        last = Batch(1, events)
+        return await asyncio.gather(*(_end(services, lease, SUCCEEDED, last) for lease in leases))
+    return ["lost" if hold.run_id in lost else "succeeded" for hold in alike.runs]
+
+
+async def _end(services: Services, lease: Lease[Hold], end: End, last: Batch | None = None) -> str:
+    """One of them; given up when it is lost."""
+    ending = asyncio.ensure_future(finish(services, lease.claim, end, last))
+    lease.on_lost = ending.cancel
+    if lease.lost.is_set():
+        ending.cancel()
+    try:
+        return await ending
+    except asyncio.CancelledError:
+        if not lease.lost.is_set():
+            raise
+        return "lost"
 
 
 def _story(template: Template) -> Iterator[_Told]:

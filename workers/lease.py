@@ -9,15 +9,17 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final, Generic, TypeVar
 
 from opsroom.domain.errors import OpsRoomError, WorkerNotFound
 from workers.metrics import Metrics
-from workers.store import Beat, Claim, Refused, Store, Unavailable
+from workers.store import Beat, Hold, Refused, Store, Unavailable
 
 log = logging.getLogger(__name__)
 
 LONGEST_TRY_SECONDS: Final = 10.0
+
+Held = TypeVar("Held", bound=Hold)
 
 
 def usable(lease_seconds: float) -> float:
@@ -25,10 +27,10 @@ def usable(lease_seconds: float) -> float:
     return lease_seconds - min(1.0, lease_seconds / 10)
 
 
-class Lease:
+class Lease(Generic[Held]):
     """One claim's time. `lost` and `cancelled` are set at most once and never cleared."""
 
-    def __init__(self, claim: Claim, counted_from: float) -> None:
+    def __init__(self, claim: Held, counted_from: float) -> None:
         self.claim = claim
         self.deadline = counted_from + usable(claim.lease_seconds)
         self.lost = asyncio.Event()
@@ -64,19 +66,19 @@ class LeaseKeeper:
         self._interval = interval
         self._metrics = metrics
         self._register = register
-        self._leases: dict[str, Lease] = {}
+        self._leases: dict[str, Lease[Any]] = {}
         self._due = asyncio.Event()
         self._changed = asyncio.Event()
         self.answered_at: float | None = None
         """When the last answered heartbeat was sent, on the monotonic clock."""
 
-    def hold(self, claim: Claim, counted_from: float) -> Lease:
+    def hold(self, claim: Held, counted_from: float) -> Lease[Held]:
         """Keep `claim` alive from now on."""
         lease = self._leases[claim.run_id] = Lease(claim, counted_from)
         self._changed.set()
         return lease
 
-    def let_go(self, lease: Lease) -> None:
+    def let_go(self, lease: Lease[Any]) -> None:
         self._leases.pop(lease.claim.run_id, None)
 
     def beat_now(self) -> None:

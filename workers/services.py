@@ -13,7 +13,7 @@ from workers.lease import Lease
 from workers.metrics import Metrics
 from workers.process import Leash
 from workers.secrets import Masker, Vault
-from workers.store import Objects, Store
+from workers.store import Claim, Objects, Store
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class RunScope:
     """One per run. `staging` is a directory of the worker's own, beside the run's `workdir`."""
 
     services: Services
-    lease: Lease
+    lease: Lease[Claim]
     evidence: Evidence
     template: Template
     workdir: Path

@@ -48,8 +48,7 @@ begin
                        case when s.cause in ('missing', 'lease') then 'lost' else s.cause end,
                        private.describe_stuck(s.run, s.cause), null)::private.run_end)
   into v_ends
-  from private.stuck_runs(p_limit) as s
-  where s.cause not in ('lease', 'missing') or (s.cause = 'lease' and not v_held) or (s.cause = 'missing' and not v_cut);
+  from private.stuck_runs(p_limit, array_remove(array[case when v_held then 'lease' end, case when v_cut then 'missing' end], null)) as s;
   perform private.end_runs(v_ends);
   v_expired := private.expire_gates(p_limit);
 

@@ -107,6 +107,40 @@ begin
 end;
 $$;
 
+-- Appends the same events to each of some runs, in the order given: what does not depend on the run is put into words once.
+create function private.record_alike(p_run_ids uuid[], p_events private.new_event[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_at timestamptz := clock_timestamp();
+  v_head text := '{"at":"' || to_char(v_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '","data":';
+begin
+  if p_run_ids = '{}' then
+    return;
+  end if;
+  with recursive piece as materialized (
+    select e.n, e.type, e.step, coalesce(e.level, 'info') as level, coalesce(e.message, '') as message, coalesce(e.data, '{}') as data,
+      v_head || private.canonical_json(coalesce(e.data, '{}')) || ',"level":"' || coalesce(e.level, 'info')
+        || '","message":' || to_json(coalesce(e.message, ''))::text || ',"prev_hash":"' as before,
+      ',"step":' || coalesce(to_json(e.step)::text, 'null') || ',"type":' || to_json(e.type)::text || '}' as after
+    from unnest(p_events) with ordinality as e (run_id, type, step, level, message, data, n)
+  ), chain as (
+    select t.id, 0::bigint as n, coalesce(l.seq, 0) as seq, null::text as prev_hash, coalesce(l.hash, repeat('0', 64)) as hash
+    from unnest(p_run_ids) as t (id)
+    left join lateral (select e.seq, e.hash from public.run_events as e where e.run_id = t.id order by e.seq desc limit 1) as l on true
+    union all
+    select c.id, p.n, c.seq + 1, c.hash, encode(sha256(convert_to(
+      p.before || c.hash || '","run_id":"' || c.id || '","seq":' || c.seq + 1 || p.after, 'UTF8')), 'hex')
+    from chain as c join piece as p on p.n = c.n + 1
+  )
+  insert into public.run_events (run_id, seq, at, type, step, level, message, data, prev_hash, hash)
+  select c.id, c.seq, v_at, p.type, p.step, p.level, p.message, p.data, c.prev_hash, c.hash from chain as c join piece as p on p.n = c.n;
+end;
+$$;
+revoke all on function private.record_alike(uuid[], private.new_event[]) from public, anon, authenticated, service_role;
+
 create or replace function private.record_event(
   p_run_id uuid, p_type text, p_message text, p_data jsonb default '{}', p_step text default null, p_level text default 'info')
 returns void

@@ -1,5 +1,5 @@
 -- Runs of `noop` steps only, milestones in a larger plan: nothing of them is outside the database, so that a worker has them started together
--- with their claim, in one commit, and one that is lost may always be run again. Both edges and both events are written.
+-- with their claim, in one commit and one version of the row, and one that is lost may always be run again. Both events are written.
 -- See docs/decisions/0010-what-a-run-costs.md.
 
 alter table public.runs add column immediate boolean not null default false;
@@ -14,7 +14,8 @@ as $$
 begin
   return not exists (
     select from jsonb_array_elements(p_spec -> 'steps') as t (step)
-    where step ->> 'kind' <> 'noop' or step - array['id', 'title', 'description', 'kind', 'needs', 'required'] <> '{}');
+    where step ->> 'kind' <> 'noop' or coalesce(step -> 'with', '{}') <> '{}'
+       or step - array['id', 'title', 'description', 'kind', 'needs', 'required', 'with'] <> '{}');
 end;
 $$;
 
@@ -96,3 +97,13 @@ create trigger check_origin before update of id, session_id, template_version_id
     attempt, root_run_id, queued_at, concurrency_key, created_by, lease_seconds, timeout_seconds, immediate on public.runs for each row
   execute function private.check_run_change();
 revoke all on function private.is_immediate(jsonb) from public, anon, authenticated, service_role;
+
+-- The everyday edges, as before, and the two in one of an immediate run: nobody ever sees it claimed and not started.
+drop trigger check_change on public.runs;
+create trigger check_change before update on public.runs for each row
+  when (old.status in ('succeeded', 'failed', 'cancelled', 'timed_out')
+        or (old.status <> new.status
+            and not (old.status = 'queued' and (new.status = 'claimed' or new.status = 'running' and new.immediate))
+            and not (old.status = 'claimed' and new.status = 'running')
+            and not (old.status = 'running' and new.status = 'succeeded')))
+  execute function private.check_run_change();

@@ -47,10 +47,12 @@ begin
 end;
 $$;
 
--- Claims up to p_limit runs of lanes whose rows the caller has locked, each lane its share of them if it has the room. Answers the runs, and
--- the lanes that may have more: those of which as many were looked at as their share and room, unless nothing could go at all.
+-- Claims up to p_limit runs of lanes whose rows the caller has locked, each lane its share of them if it has the room; with p_start, immediate
+-- ones are started as well. Answers both, and the lanes that may have more: those of which as many were looked at as their share and room,
+-- unless nothing could go at all.
 create function private.claim_lanes(
-  p_worker_id uuid, p_request_id uuid, p_lanes private.waiting_lane[], p_limit integer, out claimed uuid[], out more private.waiting_lane[])
+  p_worker_id uuid, p_request_id uuid, p_lanes private.waiting_lane[], p_limit integer, p_start boolean,
+  out claimed uuid[], out started uuid[], out more private.waiting_lane[])
 language plpgsql
 set search_path = ''
 as $$
@@ -83,16 +85,18 @@ begin
   claimed := case when v_gated then private.allowed(v_picked) else v_picked end;
   with taken as (
     update public.runs as r
-    set status = 'claimed', claimed_by = p_worker_id, claimed_at = v_now, claim_token = gen_random_uuid(), claim_request = p_request_id,
+    set status = case when p_start and r.immediate then 'running' else 'claimed' end, started_at = case when p_start and r.immediate then v_now end,
+        claimed_by = p_worker_id, claimed_at = v_now, claim_token = gen_random_uuid(), claim_request = p_request_id,
         heartbeat_at = v_now, lease_expires_at = v_now + make_interval(secs => r.lease_seconds)
     where r.id = any (claimed)
-    returning r.id
+    returning r.id, r.started_at
   ), counted as (
     select p.n from unnest(v_lanes, v_quotas) as p (n, quota) where exists (select from taken) group by p.n, p.quota having count(*) = p.quota
   )
-  select array_agg(row(l.session_id, l.lane, l.capacity)::private.waiting_lane order by l.n) into more
-  from unnest(p_lanes) with ordinality as l (session_id, lane, capacity, n)
-  join counted as c on c.n = l.n;
+  select (select array_agg(t.id) from taken as t where t.started_at is not null),
+         (select array_agg(row(l.session_id, l.lane, l.capacity)::private.waiting_lane order by l.n)
+          from unnest(p_lanes) with ordinality as l (session_id, lane, capacity, n) join counted as c on c.n = l.n)
+  into started, more;
 end;
 $$;
 drop function private.claim_lane(uuid, uuid, uuid, text, integer, integer);
@@ -113,9 +117,8 @@ declare
   v_looked_at integer;
   v_got record;
   v_taken uuid[] := '{}';
-  v_started uuid[];
-  v_message text;
-  v_data jsonb;
+  v_started uuid[] := '{}';
+  v_claimed private.new_event;
 begin
   select * into v_worker from public.workers where id = p_worker_id;
   if v_worker.last_seen_at is null or v_worker.last_seen_at < clock_timestamp() - interval '1 second' then
@@ -136,30 +139,19 @@ begin
       join public.lanes as l on l.session_id = w.session_id and l.lane = w.lane
       order by w.n limit v_left for no key update of l skip locked) as l;
     exit when v_locked is null;
-    select * into v_got from private.claim_lanes(p_worker_id, p_request_id, v_locked, v_left);
+    select * into v_got from private.claim_lanes(p_worker_id, p_request_id, v_locked, v_left, p_start);
     v_taken := v_taken || coalesce(v_got.claimed, '{}');
+    v_started := v_started || coalesce(v_got.started, '{}');
     v_left := v_left - coalesce(cardinality(v_got.claimed), 0);
     -- Those that were not looked at yet, then those that may have more.
     v_waiting := v_waiting[v_looked_at + 1 :] || coalesce(v_got.more, '{}');
   end loop;
   if v_taken <> '{}' then
     insert into private.claim_requests (request_id) values (p_request_id);
-    if p_start then
-      with started as (
-        update public.runs as r set status = 'running', started_at = clock_timestamp() where r.id = any (v_taken) and r.immediate returning r.id
-      )
-      select array_agg(s.id) into v_started from started as s;
-    end if;
-    v_message := format('Claimed by %s', v_worker.name);
-    v_data := jsonb_build_object('worker', p_worker_id, 'worker_version', v_worker.version);
-    perform private.record_events((
-      select array_agg(row(t.id, e.type, null, 'info', e.message, e.data)::private.new_event order by t.n, e.k)
-      from unnest(v_taken) with ordinality as t (id, n)
-      left join unnest(v_started) as s (id) on s.id = t.id
-      cross join lateral (values
-        (1, 'run.claimed', v_message, v_data),
-        (2, 'run.started', 'Started', '{}')) as e (k, type, message, data)
-      where e.k = 1 or s.id is not null));
+    v_claimed := row(null, 'run.claimed', null, 'info', format('Claimed by %s', v_worker.name),
+                     jsonb_build_object('worker', p_worker_id, 'worker_version', v_worker.version));
+    perform private.record_alike(v_started, array[v_claimed, row(null, 'run.started', null, 'info', 'Started', '{}')::private.new_event]);
+    perform private.record_alike(array(select id from unnest(v_taken) as t (id) where id <> all (v_started)), array[v_claimed]);
   end if;
   return v_taken;
 end;
@@ -180,8 +172,9 @@ begin
 end;
 $$;
 
--- What workers of protocol 2 call: {"specs": {digest: spec}, "runs": [...]}, each template once, however many of its runs there are. A run
--- that says `started` was started in the same commit.
+-- What workers of protocol 2 call: {"specs": {digest: spec}, "alike": [...], "runs": [...]}, each template once, however many of its runs
+-- there are. Those of `alike` were started in the same commit and differ in nothing but their ids: they end together, see finish_alike. A
+-- run that says `started` was started too.
 create function public.claim_batch(p_worker_id uuid, p_limit integer, p_request_id uuid)
 returns json
 language plpgsql security definer
@@ -191,17 +184,24 @@ declare
   v_ids uuid[] := private.take_runs(p_worker_id, p_limit, p_request_id, true);
 begin
   if v_ids = '{}' then
-    return '{"specs": {}, "runs": []}';
+    return '{"specs": {}, "alike": [], "runs": []}';
   end if;
-  return json_build_object(
-    'specs', (select json_object_agg(v.digest, v.spec) from public.template_versions as v
-              where v.id in (select r.template_version_id from public.runs as r where r.id = any (v_ids))),
-    'runs', (select json_agg(json_build_object(
-      'run_id', r.id, 'claim_token', r.claim_token, 'session_id', r.session_id, 'lane', r.lane, 'title', r.title, 'attempt', r.attempt,
-      'root_run_id', r.root_run_id, 'template_slug', r.template_slug, 'template_version', r.template_version,
-      'template_digest', r.template_digest, 'params', r.params, 'started', r.status = 'running' and r.immediate, 'lease_seconds', r.lease_seconds, 'timeout_seconds', r.timeout_seconds,
-      'carried', case when r.retry_of is null then '[]' else private.carried_json(r.id) end) order by r.priority desc, r.place_at)
-      from public.runs as r where r.id = any (v_ids)));
+  return (
+    with taken as materialized (
+      select r.*, r.immediate and r.status = 'running' and r.retry_of is null and r.replay_of is null as alike from public.runs as r where r.id = any (v_ids))
+    select json_build_object(
+      'specs', (select json_object_agg(v.digest, v.spec) from public.template_versions as v
+                where v.id in (select t.template_version_id from taken as t)),
+      'alike', (select coalesce(json_agg(g), '[]') from (
+        select t.template_digest, json_agg(json_build_object('run_id', t.id, 'claim_token', t.claim_token, 'lease_seconds', t.lease_seconds) order by t.id) as runs
+        from taken as t where t.alike group by 1) as g),
+      'runs', (select coalesce(json_agg(json_build_object(
+        'run_id', t.id, 'claim_token', t.claim_token, 'session_id', t.session_id, 'lane', t.lane, 'title', t.title,
+        'attempt', t.attempt, 'root_run_id', t.root_run_id, 'template_slug', t.template_slug, 'template_version', t.template_version,
+        'template_digest', t.template_digest, 'params', t.params, 'started', t.status = 'running' and t.immediate,
+        'lease_seconds', t.lease_seconds, 'timeout_seconds', t.timeout_seconds,
+        'carried', case when t.retry_of is null then '[]' else private.carried_json(t.id) end)
+        order by t.priority desc, t.place_at), '[]') from taken as t where not t.alike)));
 end;
 $$;
 
@@ -226,6 +226,6 @@ as $$
   select int4range(1, 2, '[]');
 $$;
 
-revoke all on function private.claim_lanes(uuid, uuid, private.waiting_lane[], integer), private.take_runs(uuid, integer, uuid, boolean),
+revoke all on function private.claim_lanes(uuid, uuid, private.waiting_lane[], integer, boolean), private.take_runs(uuid, integer, uuid, boolean),
   private.carried_json(uuid), public.claim_batch(uuid, integer, uuid) from public, anon, authenticated, service_role;
 grant execute on function public.claim_batch(uuid, integer, uuid) to service_role;

@@ -12,14 +12,16 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests.database.ground import Ground, Row, call, is_held
 
-STEP_LIST = [
+IMMEDIATE = [
     {"id": "first", "title": "First", "kind": "noop", "with": {}},
     {"id": "second", "title": "Second", "kind": "noop", "needs": ["first"], "with": {}},
 ]
+# With an input, of which the database can not know that it does nothing.
+STEP_LIST = [step | {"with": {"that": "does something"}} for step in IMMEDIATE]
 KEY = {"properties": {"key": {"type": "string", "default": "a"}}}
 # Leases are ended by hand: none is over by itself, however slow the machine.
 TEMPLATES: list[dict[str, Any]] = [
-    {"slug": "machine-plain", "title": "Plain", "lease_seconds": 3600, "steps": STEP_LIST},
+    {"slug": "machine-plain", "title": "Plain", "lease_seconds": 3600, "steps": IMMEDIATE},
     {"slug": "machine-keyed", "title": "Keyed", "lease_seconds": 3600, "steps": STEP_LIST,
      "params": KEY, "concurrency_key": "{{ params.key }}"},
     {"slug": "machine-retried", "title": "Retried", "lease_seconds": 3600, "steps": STEP_LIST,
@@ -338,7 +340,7 @@ class Machine(RuleBasedStateMachine):
             assert self.ground.value(over) == 0
         for run in ended:
             again = not run["cancel_requested_at"] and (
-                (not run["started_at"] and run["attempt"] < 5)
+                ((not run["started_at"] or run["immediate"]) and run["attempt"] < 5)
                 or (run["template_slug"] == "machine-retried" and run["attempt"] < 3)
             )
             assert again == any(r["retry_of"] == run["id"] for r in self.runs.values())

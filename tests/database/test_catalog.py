@@ -58,6 +58,7 @@ WORKER_FUNCTIONS = {
     "claim_comparisons",
     "claim_runs",
     "drain_worker",
+    "finish_alike",
     "finish_run",
     "finish_runs",
     "heartbeat",

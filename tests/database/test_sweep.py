@@ -188,6 +188,27 @@ async def test_when_most_leases_end_together_they_get_one_more(
     assert await room.value("select held_until from private.sweep_state") is None
 
 
+async def test_leases_that_are_held_keep_no_other_stuck_run_waiting(
+    room: Room, operator: Person, session_id: str, worker: Worker
+) -> None:
+    await room.owner.execute("update private.sweep_state set held_until = null")
+    await room.owner.execute("update public.lanes set capacity = 10 where session_id = %s", (session_id,))
+    for _ in range(5):
+        await operator.call("create_run", p_session_id=session_id, p_template="greet", p_params={"name": "ada"})
+    *over, late = await worker.claim(10)
+    for claim in over:
+        await expire(room, claim["run_id"])
+    await worker.start(late)
+    await room.owner.execute(
+        "update public.runs set started_at = clock_timestamp() - make_interval(secs => timeout_seconds + 61) where id = %s",
+        (late["run_id"],),
+    )
+    answer = await worker.call("sweep_runs", p_limit=1)
+    assert (answer["held"], answer["lost"], answer["timed_out"]) == (True, 0, 1)
+    assert (await row(room, late["run_id"]))["reason"] == "run_timeout"
+    await room.owner.execute("update private.sweep_state set held_until = null")
+
+
 async def test_a_worker_whose_connection_is_gone_loses_its_runs_after_the_grace(
     room: Room, operator: Person, session_id: str, worker: Worker
 ) -> None:

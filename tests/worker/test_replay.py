@@ -41,7 +41,7 @@ async def register(store: Store) -> None:
 async def claim_one(store: Store, room: Room, run_id: str) -> Claim:
     """This run and no other: whatever else is queued is not ours to take."""
     await room.sql("update runs set priority = 100 where id = %s", run_id)
-    claims = await store.claim_runs(1, str(uuid.uuid4()))
+    claims = (await store.claim_runs(1, str(uuid.uuid4()))).runs
     assert [claim.run_id for claim in claims] == [run_id]
     return claims[0]
 
@@ -55,7 +55,7 @@ async def test_every_call_of_a_run_twice_leaves_one_run_with_its_events_once(roo
         await room.sql("update runs set priority = 100 where id = %s", run_id)
         first, again = await store.claim_runs(1, request), await store.claim_runs(1, request)
         assert first == again
-        claim = first[0]
+        claim = first.runs[0]
         assert [(await store.start_run(claim)).verdict for _ in range(2)] == ["started", "started"]
         started: dict[str, JsonValue] = {**OUTPUT, "type": "step.started", "message": "", "data": {}}
         done: dict[str, JsonValue] = {

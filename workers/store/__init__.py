@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,15 +12,18 @@ from opsroom.domain.lifecycle import FinishStatus, Reason
 from workers.config import Settings
 from workers.store.answers import (
     BEATS,
-    CLAIMS,
     FINISHED,
     RELEASED,
     STARTED,
+    Alike,
     Beat,
     CarriedArtifact,
     Claim,
+    Claims,
+    Ended,
     GateState,
     Held,
+    Hold,
     Released,
     ReleaseVerdict,
     Started,
@@ -34,8 +37,8 @@ from workers.store.postgres import PostgresTransport
 from workers.store.transport import Losses, Refused, Transport, Unavailable
 
 __all__ = [
-    "LARGEST_GROUP", "Batch", "Beat", "CarriedArtifact", "Claim", "End", "GateState", "Held", "Losses", "Objects",
-    "Refused",
+    "LARGEST_GROUP", "Alike", "Batch", "Beat", "CarriedArtifact", "Claim", "Claims", "End", "GateState", "Held", "Hold",
+    "Losses", "Objects", "Refused",
     "ReleaseVerdict", "StartVerdict", "Started", "Store", "Swept", "Unavailable", "open_store",
 ]  # fmt: skip
 
@@ -111,12 +114,13 @@ class Store:
     async def stop_worker(self) -> None:
         await self._call("stop_worker", {})
 
-    async def claim_runs(self, limit: int, request_id: str) -> list[Claim]:
+    async def claim_runs(self, limit: int, request_id: str) -> Claims:
         """Up to `limit` runs. The same `request_id` again gives the same answer, so that a lost one loses no run."""
         answer = await self._call("claim_batch", {"p_limit": limit, "p_request_id": request_id})
         # Each template comes once, however many of its runs there are.
-        specs = answer["specs"]
-        return CLAIMS.validate_python([{**run, "spec": specs[run["template_digest"]]} for run in answer["runs"]])
+        for about in (*answer["alike"], *answer["runs"]):
+            about["spec"] = answer["specs"][about["template_digest"]]
+        return Claims.model_validate(answer)
 
     async def heartbeat(self, runs: Sequence[tuple[str, str]]) -> list[Beat]:
         """One try: the next heartbeat is the retry. Raises Unavailable."""
@@ -128,14 +132,14 @@ class Store:
         """One try. Raises Unavailable."""
         return Swept.model_validate(await self._transport.call("sweep_runs", {}, "calls"))
 
-    async def append_events(self, claim: Claim, batch: Batch) -> Held:
+    async def append_events(self, claim: Hold, batch: Batch) -> Held:
         params = {**_fence(claim), "p_batch": batch.number, "p_events": list(batch.events)}
         return Held.model_validate(await self._call("append_events", params))
 
-    async def put_artifact(self, claim: Claim, artifact: Mapping[str, JsonValue]) -> Held:
+    async def put_artifact(self, claim: Hold, artifact: Mapping[str, JsonValue]) -> Held:
         return Held.model_validate(await self._call("put_artifact", {**_fence(claim), "p_artifact": dict(artifact)}))
 
-    async def read_gate(self, claim: Claim, step_id: str) -> GateState:
+    async def read_gate(self, claim: Hold, step_id: str) -> GateState:
         """One try. Raises Unavailable."""
         params = {**_fence(claim), "p_step_id": step_id}
         return GateState.model_validate(await self._transport.call("read_gate", params, "calls"))
@@ -170,17 +174,22 @@ class Store:
         """The verdict about a replay."""
         await self._repeated("record_comparison", {"p_run_id": run_id, "p_result": dict(result)})
 
-    def start_run(self, claim: Claim) -> "asyncio.Future[Started]":
+    async def finish_alike(self, runs: Sequence[Hold], events: Sequence[Mapping[str, JsonValue]]) -> Collection[str]:
+        """Runs of one template that have all succeeded with the same story. Those that were lost."""
+        params = {"p_runs": [_held(hold) for hold in runs], "p_events": list(events)}
+        return Ended.model_validate(await self._repeated("finish_alike", params)).lost
+
+    def start_run(self, claim: Hold) -> "asyncio.Future[Started]":
         """Committed when it is answered: only then may a process of the run be spawned."""
         return self._starts.ask(_held(claim))
 
-    def finish_run(self, claim: Claim, end: End, last: Batch | None = None) -> "asyncio.Future[Held]":
+    def finish_run(self, claim: Hold, end: End, last: Batch | None = None) -> "asyncio.Future[Held]":
         """The run's end, together with its last events."""
         about: Event = {"status": end.status, "reason": end.reason, "message": end.message, "exit_code": end.exit_code}
         events: Event = {"batch": last.number, "events": [dict(event) for event in last.events]} if last else {}
         return self._ends.ask(_held(claim) | about | events)
 
-    def release_run(self, claim: Claim) -> "asyncio.Future[Released]":
+    def release_run(self, claim: Hold) -> "asyncio.Future[Released]":
         """Hand back a run that was not started: its successor is queued at once."""
         return self._releases.ask(_held(claim))
 
@@ -209,11 +218,11 @@ class Store:
             await asyncio.sleep(pause)
 
 
-def _fence(claim: Claim) -> dict[str, Any]:
+def _fence(claim: Hold) -> dict[str, Any]:
     return {"p_run_id": claim.run_id, "p_claim_token": claim.claim_token}
 
 
-def _held(claim: Claim) -> Event:
+def _held(claim: Hold) -> Event:
     return {"run_id": claim.run_id, "claim_token": claim.claim_token}
 
 

@@ -30,11 +30,17 @@ class CarriedStep(_Answer):
     artifacts: tuple[CarriedArtifact, ...] = ()
 
 
-class Claim(_Answer):
+class Hold(_Answer):
     """A run that is this worker's, and the token that proves it."""
 
     run_id: str
     claim_token: str
+    lease_seconds: float
+
+
+class Claim(Hold):
+    """All that there is to know of one."""
+
     session_id: str
     lane: Lane
     attempt: int
@@ -45,11 +51,25 @@ class Claim(_Answer):
     template_digest: str
     spec: dict[str, Any]
     params: dict[str, Any]
-    lease_seconds: float
     timeout_seconds: float
     carried: tuple[CarriedStep, ...] = ()
     started: bool = False
     """Whether it was started in the commit that claimed it."""
+
+
+class Alike(_Answer):
+    """Runs of one template that were started in the commit that claimed them, and differ in nothing but their ids."""
+
+    template_digest: str
+    spec: dict[str, Any]
+    runs: tuple[Hold, ...]
+
+
+class Claims(_Answer):
+    """What one call has claimed."""
+
+    alike: tuple[Alike, ...] = ()
+    runs: tuple[Claim, ...] = ()
 
 
 class Beat(_Answer):
@@ -74,6 +94,12 @@ class GateState(_Answer):
     message: str | None = None
 
 
+class Ended(_Answer):
+    """Those of some runs that had left this worker's hands when it ended them; the others have ended."""
+
+    lost: frozenset[str]
+
+
 class Started(_Answer):
     verdict: StartVerdict
 
@@ -91,7 +117,6 @@ class Swept(_Answer):
     held: bool = False
 
 
-CLAIMS: Final = TypeAdapter(list[Claim])
 BEATS: Final = TypeAdapter(list[Beat])
 STARTED: Final = TypeAdapter(list[Started])
 FINISHED: Final = TypeAdapter(list[Held])
