@@ -10,6 +10,7 @@ from opsroom.pages.artifact import ArtifactState, artifact
 from opsroom.pages.board import BoardState, board
 from opsroom.pages.bundle import BundleState, bundle
 from opsroom.pages.command import CommandState, command
+from opsroom.pages.compare import CompareState, compare
 from opsroom.pages.insights import InsightsState, insights
 from opsroom.pages.launch import LaunchState, launch
 from opsroom.pages.members import MembersState, members
@@ -53,6 +54,7 @@ STYLES = (
     "library",
     "editor",
     "diff",
+    "compare",
 )
 
 
@@ -79,6 +81,7 @@ app.add_page(launch, route="/sessions/[session]/launch", title="Launch · Ops Co
 app.add_page(runs, route="/runs", title="Runs · Ops Control Room", on_load=RunsState.load)
 app.add_page(command, route="/command", title="Command · Ops Control Room", on_load=CommandState.load)
 app.add_page(run, route="/runs/[run]", title="Run · Ops Control Room", on_load=RunState.load)
+app.add_page(compare, route="/compare", title="Compare · Ops Control Room", on_load=CompareState.load)
 app.add_page(approvals, route="/approvals", title="Approvals · Ops Control Room", on_load=ApprovalsState.load)
 app.add_page(
     artifact,

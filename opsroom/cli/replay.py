@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from opsroom.control_plane.models import RunDetail
 
 PANEL = "Evidence"
+MOST_LINES = 1000
+MOST_TEXT = 1 << 20
 
 
 def replay(
@@ -185,7 +187,7 @@ def _print_texts(name: str, pair: "TextPair", ids: tuple[str, str]) -> None:
     typer.echo()
     say(f"{name}{'' if pair.told else f': differs. {pair.note}'}", bold=True)
     if pair.told:
-        _print_diff(unified(pair.left, pair.right, ids)[1])
+        _print_diff(unified(pair.left, pair.right, ids, lines=MOST_LINES, longest=MOST_TEXT)[1])
 
 
 def _print_diff(diff: str) -> None:

@@ -84,6 +84,25 @@ def run_head(
     )
 
 
+def again_button(
+    label: str, icon: str, *, title: Any, asked: rx.Var[str], name: str, may: rx.Var[bool], press: Any
+) -> rx.Component:
+    """Begins a run from this one. `asked` is the command of these that is under way and has no answer yet."""
+    return rx.el.button(
+        rx.cond(
+            asked == name,
+            rx.icon("loader-circle", size=14, class_name="spin", aria_hidden=True),
+            rx.icon(icon, size=14, aria_hidden=True),
+        ),
+        label,
+        type="button",
+        class_name="btn",
+        disabled=~may | (asked != ""),
+        title=title,
+        on_click=press,
+    )
+
+
 def timeline(phases: rx.Var[Sequence[PhaseView]], run: rx.Var[RunView]) -> rx.Component:
     """The states the run went through, each as long as it took."""
 

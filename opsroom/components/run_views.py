@@ -65,7 +65,8 @@ class ProofView:
 @dataclass(frozen=True)
 class RunActs:
     """What else can be done about a run now: `resume` names the step to go on from, `next` is the attempt after it,
-    `bundle` where its evidence is, with `signed` and `digest` of it.
+    `bundle` where its evidence is, with `signed` and `digest` of it; `compare` where it can be compared, with the
+    attempt before it if there is one; `replay`: it can be replayed.
     """
 
     resume: str = ""
@@ -74,3 +75,5 @@ class RunActs:
     signed: str = ""
     digest: str = ""
     size: str = ""
+    compare: str = ""
+    replay: bool = False

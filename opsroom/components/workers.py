@@ -97,7 +97,7 @@ def fleet_head(head: rx.Var[FleetHead]) -> rx.Component:
             _tile(
                 "Last sweep",
                 rx.cond(head.last_sweep_at, ago(at=head.last_sweep_at), "never"),
-                rx.cond(head.held_until, "Held back", "Ends what is stuck, every second"),
+                rx.cond(head.held_until, "Held back", "Ends what is stuck"),
             ),
             _tile(
                 "Last checkpoint",
@@ -105,7 +105,7 @@ def fleet_head(head: rx.Var[FleetHead]) -> rx.Component:
                 rx.cond(
                     head.checkpoint_late,
                     "Overdue: ends of runs are not published",
-                    rx.cond(head.checkpoint_at, "Publishes the ends of runs", "No worker has a signing key"),
+                    rx.cond(head.checkpoint_at, "Publishes the ends of runs", "None was published yet"),
                 ),
                 state=rx.cond(head.checkpoint_late, "warn", "pending"),
             ),

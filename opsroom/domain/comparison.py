@@ -105,16 +105,25 @@ def outputs(events: Iterable[Event]) -> dict[tuple[str, str], str]:
     return {key: "".join(chunks) for key, chunks in said.items()}
 
 
-def unified(old: str, new: str, names: tuple[str, str] = ("original", "replay")) -> tuple[int, str]:
-    """The number of the first line that differs, from 1, and a unified diff of a window from there on."""
+def unified(
+    old: str,
+    new: str,
+    names: tuple[str, str] = ("original", "replay"),
+    *,
+    lines: int = WINDOW_LINES,
+    longest: int = LONGEST_DIFF,
+) -> tuple[int, str]:
+    """The number of the first line that differs, from 1, and a unified diff of as many lines from there on."""
     before, after = old.split("\n"), new.split("\n")
     most = min(len(before), len(after))
     first = next((n for n in range(most) if before[n] != after[n]), most)
     start = max(0, first - CONTEXT)
-    window = slice(start, first + WINDOW_LINES)
-    lines = list(difflib.unified_diff(before[window], after[window], *names, lineterm="", n=CONTEXT))
-    shown = "\n".join(_renumbered(line, start) for line in lines)
-    return first + 1, shown if len(shown) <= LONGEST_DIFF else shown[:LONGEST_DIFF] + "…"
+    window = slice(start, first + lines)
+    told = list(difflib.unified_diff(before[window], after[window], *names, lineterm="", n=CONTEXT))
+    if told and told[-1] == " ":  # what stands after the last newline
+        told.pop()
+    shown = "\n".join(_renumbered(line, start) for line in told)
+    return first + 1, shown if len(shown) <= longest else shown[:longest] + "…"
 
 
 class _Side:

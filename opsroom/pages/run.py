@@ -14,13 +14,16 @@ from reflex_components_core.react_router import link as nav_link
 from opsroom.components.basics import notice, problem
 from opsroom.components.browser import seen_mark
 from opsroom.components.cards import cancel_button, force_button
-from opsroom.components.run import artifact_row, box, facts_list, run_head, run_loading
+from opsroom.components.compare_views import ReplayRow, ReplayView
+from opsroom.components.replay import replay_list, verdict
+from opsroom.components.run import again_button, artifact_row, box, facts_list, run_head, run_loading
 from opsroom.components.run_browser import artifact_viewer, log_view, steps_view
 from opsroom.components.run_story import attempt_chain, deed_list, evidence, proof_list
 from opsroom.components.run_views import AttemptView, DeedView, GraphView, ProofView, RunActs
 from opsroom.components.shell import page, user_menu
 from opsroom.components.views import ArtifactView, Freshness, PhaseView, RunView, StepView
 from opsroom.control_plane.client import ControlPlane
+from opsroom.control_plane.models import Run
 from opsroom.domain.errors import OpsRoomError
 from opsroom.room.live import Picture, Subject
 from opsroom.room.live_page import open_live
@@ -49,6 +52,8 @@ class RunState(rx.State):
     deeds: rx.Field[list[DeedView]] = rx.field(default_factory=list)
     proofs: rx.Field[list[ProofView]] = rx.field(default_factory=list)
     acts: rx.Field[RunActs] = rx.field(default_factory=RunActs)
+    replay: rx.Field[ReplayView] = rx.field(default_factory=ReplayView)
+    replays: rx.Field[list[ReplayRow]] = rx.field(default_factory=list)
     params: rx.Field[str] = rx.field("")
     facts: rx.Field[list[tuple[str, str]]] = rx.field(default_factory=list)
     freshness: rx.Field[Freshness] = rx.field(default_factory=Freshness)
@@ -90,15 +95,16 @@ class RunState(rx.State):
     @rx.event
     async def retry(self, resume: bool) -> AsyncGenerator[Any, None]:
         """Queue the next attempt, from the start or after the steps that succeeded, and go there."""
-        self.asked = "resume" if resume else "retry"
-        yield
-        try:
-            successor = await signed_in(self).control_plane.retry_run(self.shown, resume=resume)
-            yield rx.redirect(f"/runs/{successor.id}")
-        except OpsRoomError as error:
-            yield refusal(error)
-        finally:
-            self.asked = ""
+        async for step in self._go_to(
+            "resume" if resume else "retry", lambda room: room.retry_run(self.shown, resume=resume)
+        ):
+            yield step
+
+    @rx.event
+    async def replay_it(self) -> AsyncGenerator[Any, None]:
+        """Run the same again, to be compared with this one, and go there."""
+        async for step in self._go_to("replay", lambda room: room.replay_run(self.shown)):
+            yield step
 
     @rx.event
     def show_artifact(self, artifact_id: str) -> None:
@@ -109,6 +115,17 @@ class RunState(rx.State):
     def close_artifact(self) -> None:
         """Close the artifact that is shown."""
         self.opened = ""
+
+    async def _go_to(self, name: str, command: Callable[[ControlPlane], Awaitable[Run]]) -> AsyncGenerator[Any, None]:
+        self.asked = name
+        yield
+        try:
+            made = await command(signed_in(self).control_plane)
+            yield rx.redirect(f"/runs/{made.id}")
+        except OpsRoomError as error:
+            yield refusal(error)
+        finally:
+            self.asked = ""
 
     async def _ask(self, command: Callable[[ControlPlane], Awaitable[object]]) -> Any:
         try:
@@ -126,21 +143,11 @@ def _run(run_id: str) -> Subject:
     return Subject(f"run:{run_id}", read, RunState)
 
 
-def _again(label: str, icon: str, title: Any, *, resume: bool) -> rx.Component:
-    name, may = "resume" if resume else "retry", Viewer.may_operate
-    return rx.el.button(
-        rx.cond(
-            RunState.asked == name,
-            rx.icon("loader-circle", size=14, class_name="spin", aria_hidden=True),
-            rx.icon(icon, size=14, aria_hidden=True),
-        ),
-        label,
-        type="button",
-        class_name="btn",
-        disabled=~may | (RunState.asked != ""),
-        title=rx.cond(may, title, NEEDS_OPERATOR),
-        on_click=RunState.retry(resume),
-    )
+def _again(label: str, icon: str, title: Any, name: str) -> rx.Component:
+    may = Viewer.may_operate
+    press = RunState.replay_it if name == "replay" else RunState.retry(name == "resume")
+    hint = rx.cond(may, title, NEEDS_OPERATOR)
+    return again_button(label, icon, title=hint, asked=RunState.asked, name=name, may=may, press=press)
 
 
 def _actions() -> list[rx.Component]:
@@ -163,13 +170,24 @@ def _actions() -> list[rx.Component]:
         rx.cond(run.live, cancel_button(run, RunState.cancel, may, small=False)),
         rx.cond(
             acts.resume,
-            _again("Resume", "redo-dot", f"A next attempt that goes on at “{acts.resume}”", resume=True),
+            _again("Resume", "redo-dot", f"A next attempt that goes on at “{acts.resume}”", "resume"),
         ),
         rx.cond(
             ~run.live & (run.status != "succeeded") & (acts.next == ""),
-            _again("Retry", "rotate-cw", "The next attempt of this run, with the same params", resume=False),
+            _again("Retry", "rotate-cw", "The next attempt of this run, with the same params", "retry"),
+        ),
+        rx.cond(
+            acts.replay,
+            _again("Replay", "repeat", "The same template version and params again, compared with this run", "replay"),
         ),
         rerun,
+        nav_link(
+            rx.icon("git-compare", size=14, aria_hidden=True),
+            "Compare",
+            to=acts.compare,
+            class_name="btn",
+            title="Side by side with another run",
+        ),
         rx.cond(acts.next, later_attempt),
     ]
 
@@ -193,6 +211,7 @@ def _side() -> rx.Component:
         rx.cond(RunState.proofs.length() > 0, box("Proofs", proof_list(RunState.proofs))),
         rx.cond(RunState.acts.bundle, box("Evidence", evidence(RunState.acts))),
         rx.cond(RunState.attempts.length() > 0, box("Attempts", attempt_chain(RunState.attempts))),
+        rx.cond(RunState.replays.length() > 0, box("Replays", replay_list(RunState.replays))),
         box("Who did what", deed_list(RunState.deeds)),
         rx.cond(
             RunState.params,
@@ -223,6 +242,7 @@ def _ready() -> rx.Component:
                 rx.cond(run.live, notice("info", run.message), notice("failed", run.message)), class_name="run-message"
             ),
         ),
+        rx.cond(RunState.replay.of_href, verdict(RunState.replay)),
         steps_view(
             steps=RunState.steps, graph=RunState.graph, note=RunState.steps_note, live=run.live, key=RunState.shown
         ),

@@ -11,6 +11,7 @@ from opsroom.components.views import ArtifactView, PhaseView, StepView
 from opsroom.control_plane.models import Artifact, Card, RunDetail, Step
 from opsroom.room.plan import lay_out
 from opsroom.room.present import iso, run_view, size, span
+from opsroom.room.present_compare import replay_rows, replay_view
 from opsroom.room.present_story import attempts, deeds, proofs, run_acts
 
 
@@ -29,6 +30,8 @@ def run_values(detail: RunDetail) -> dict[str, Any]:
         "deeds": deeds(detail),
         "proofs": proofs(detail),
         "acts": run_acts(detail),
+        "replay": replay_view(detail),
+        "replays": replay_rows(detail),
         "params": json.dumps(dict(run.params), indent=2, ensure_ascii=False) if run.params else "",
         "facts": facts(run),
     }

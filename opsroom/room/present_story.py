@@ -40,9 +40,14 @@ def run_acts(detail: RunDetail) -> RunActs:
     at the first step that did not.
     """
     run, bundle = detail.run, detail.bundle
-    acts = RunActs()
+    before = next((a.id for a in detail.attempts if a.attempt == run.attempt - 1), "")
+    acts = RunActs(
+        compare=f"/compare?left={before}&right={run.id}" if before else f"/compare?left={run.id}",
+        replay=detail.deterministic and (run.status == "succeeded" or run.reason in ("step_failed", "proof_failed")),
+    )
     if bundle:
-        acts = RunActs(
+        acts = replace(
+            acts,
             bundle=f"/api/runs/{run.id}/bundle",
             signed=iso(bundle.signed_at),
             digest=bundle.sha256,
@@ -77,7 +82,7 @@ def deeds(detail: RunDetail) -> list[DeedView]:
 def _deed(deed: Deed) -> DeedView:
     details = deed.details
     did = {
-        "run.created": "launched it",
+        "run.created": "launched it as a replay" if details.get("replay_of") else "launched it",
         "run.cancel_requested": "cancelled it by force" if details.get("force") else "asked to cancel it",
         "run.retried": "resumed it as a new attempt" if details.get("resume") else "asked for the next attempt",
         "run.moved": _moved(details),

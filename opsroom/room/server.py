@@ -26,7 +26,9 @@ from opsroom.room.log_files import log_file
 from opsroom.room.log_stream import log_stream
 from opsroom.room.sign_ins import COOKIE, MAX_AGE_SECONDS, SignIn, require, sign_ins
 
-PAGE: Final = re.compile(r"^/($|(approvals|command|insights|members|runs|sessions|spec-kit|templates|workers)(/|$))")
+PAGE: Final = re.compile(
+    r"^/($|(approvals|command|compare|insights|members|runs|sessions|spec-kit|templates|workers)(/|$))"
+)
 
 SAFETY_HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),

@@ -22,6 +22,8 @@ PAGES = (
     "/runs",
     "/runs/{running}",
     "/runs/{failed}",
+    "/compare",
+    "/compare?left={failed}&right={running}",
     "/approvals",
     "/workers",
     "/insights",
