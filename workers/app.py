@@ -263,6 +263,8 @@ class Worker:
                 self._services.gates.wake(hint.removeprefix("gate:"))
             elif hint.startswith("compare:"):
                 self._afterwards.compare_now()
+            elif hint == "collect":
+                self._afterwards.collect_now()
             else:
                 self._wake.set()
 

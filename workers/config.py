@@ -36,6 +36,7 @@ class Settings:
     heartbeat_seconds: float = 5.0
     poll_seconds: float = 2.0
     sweep_seconds: float = 1.0
+    collect_seconds: float = 3600.0
     grace_seconds: float = 10.0
     output_limit: int = 50 * 1024 * 1024
     artifact_limit: int = 1024 * 1024 * 1024
@@ -70,6 +71,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         heartbeat_seconds=reader.number("OPSROOM_WORKER_HEARTBEAT_SECONDS", 5, 0.1, 60),
         poll_seconds=reader.number("OPSROOM_WORKER_POLL_SECONDS", 2, 0.1, 60),
         sweep_seconds=reader.number("OPSROOM_WORKER_SWEEP_SECONDS", 1, 0.1, 300),
+        collect_seconds=reader.number("OPSROOM_WORKER_COLLECT_SECONDS", 3600, 1, 7 * 86400),
         grace_seconds=reader.number("OPSROOM_WORKER_GRACE_SECONDS", 10, 0, 600),
         output_limit=int(reader.number("OPSROOM_OUTPUT_LIMIT_BYTES", 50 * 1024 * 1024, 1024, 1 << 40)),
         artifact_limit=int(reader.number("OPSROOM_ARTIFACT_LIMIT_BYTES", 1 << 30, 1024, 1 << 40)),

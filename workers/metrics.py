@@ -48,6 +48,9 @@ class Metrics:
             "1 while what is published does not fit the database.",
             registry=registry,
         )
+        self.collected = Counter(
+            "opsroom_worker_collected", "What this worker's collections took.", ["what"], registry=registry
+        )
         self.attached = Gauge(
             "opsroom_worker_attached", "1 while the database would notice a loss at once.", registry=registry
         )

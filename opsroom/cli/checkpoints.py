@@ -180,8 +180,10 @@ async def _whole(room: "ControlPlane", run_id: str) -> None:
     while True:
         page = await room.read_events(run_id, after=events[-1].seq if events else 0, limit=1000)
         for row in page.events:
-            told = row.model_dump(include=set(Event.model_fields) - {"at"})
-            events.append(Event(**told, at=row.at.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")))
+            told = row.model_dump(include=set(Event.model_fields) - {"at", "expired_at"})
+            gone = row.expired_at.isoformat() if row.expired_at else None
+            at = row.at.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+            events.append(Event(**told, at=at, expired_at=gone))
         if not page.events:
             break
     if broken := first_break(events):

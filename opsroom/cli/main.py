@@ -15,6 +15,7 @@ from opsroom.cli import (
     evidence,
     fleet,
     interventions,
+    keeping,
     lanes,
     replay,
     run_list,
@@ -103,6 +104,7 @@ templates.register(app)
 evidence.register(app)
 checkpoints.register(app)
 replay.register(app)
+keeping.register(app)
 account.register(app)
 spec_room.register()
 spec.register(app)

@@ -19,6 +19,7 @@ from opsroom.control_plane.config import Connection
 from opsroom.control_plane.errors import ArtifactDamaged
 from opsroom.control_plane.fleet import Fleet
 from opsroom.control_plane.gates import Gates
+from opsroom.control_plane.keeping import Keeping
 from opsroom.control_plane.library import Library
 from opsroom.control_plane.models import (
     Artifact,
@@ -40,7 +41,7 @@ from opsroom.domain.errors import InvalidArgument
 ARTIFACT_BUCKET = "artifacts"
 
 
-class ControlPlane(Reports, Library, Gates, Bundles, Checkpoints):
+class ControlPlane(Reports, Library, Gates, Bundles, Checkpoints, Keeping):
     """The control plane as one person. Cheap to make: connections are `http`'s, shared by the whole process."""
 
     def __init__(self, connection: Connection, credentials: Credentials, http: httpx.AsyncClient) -> None:

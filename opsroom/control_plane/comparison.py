@@ -12,6 +12,7 @@ from opsroom.control_plane.errors import ArtifactDamaged, ArtifactMissing
 from opsroom.control_plane.models import Artifact, RunDetail, Step
 from opsroom.control_plane.rows import Row
 from opsroom.control_plane.story import Proof
+from opsroom.domain.errors import EvidenceExpired
 
 MOST_EVENTS: Final = 5000
 PAGE: Final = 1000
@@ -189,6 +190,10 @@ async def _outputs(room: ControlPlane, run_id: str) -> tuple[dict[str, str], boo
     while cursor < MOST_EVENTS:
         page = await room.read_events(run_id, after=cursor, limit=PAGE)
         for event in page.events:
+            if event.expired_at:
+                raise EvidenceExpired(
+                    f"The log of run {run_id} has expired: it can not be compared.", hint="Its text is in its bundle."
+                )
             if event.type == "output":
                 chunk = event.message + ("" if event.data.get("partial") else "\n")
                 said[f"{event.step}, {event.data.get('stream', 'stdout')}"].append(chunk)

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from opsroom.control_plane.rows import Row
-from opsroom.control_plane.story import Attempt, BundleRef, Deed, Proof, Replay, Verdict
+from opsroom.control_plane.story import Attempt, BundleRef, Deed, Hold, Proof, Replay, Retention, Verdict
 from opsroom.domain.comparison import Result as Comparison
 from opsroom.domain.events import Level
 from opsroom.domain.lifecycle import LIVE, Lane, Reason, Role, RunStatus, StepStatus
@@ -177,6 +177,8 @@ class Artifact(Row):
     url: str | None = None
     carried_from: str | None = None
     created_at: dt.datetime
+    expired_at: dt.datetime | None = None
+    """When its bytes were given up; its digest and size stay."""
 
 
 class SessionRef(Row):
@@ -203,6 +205,8 @@ class RunDetail(Row):
     replays: tuple[Replay, ...] = ()
     deterministic: bool = False
     bundle: BundleRef | None = None
+    holds: tuple[Hold, ...] = ()
+    retention: Retention | None = None
     last_seq: int = 0
     read_at: dt.datetime | None = None
 
@@ -236,6 +240,8 @@ class RunEvent(Row):
     data: Mapping[str, Any] = Field(default_factory=dict)
     prev_hash: str = ""
     hash: str = ""
+    expired_at: dt.datetime | None = None
+    """When its text was removed, past its retention."""
 
 
 class EventPage(Row):

@@ -1,4 +1,4 @@
-"""What happened to a run: its chain of attempts, who did what to it, and what its verifiers saw."""
+"""What happened to a run: its chain of attempts, who did what to it, what its verifiers saw; how long it is kept."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -69,3 +69,28 @@ class BundleRef(Row):
     size_bytes: int
     keyid: str
     signed_at: dt.datetime
+
+
+class Hold(Row):
+    """A legal hold on a run, or on a session and so on all its runs. `title` is what it is on."""
+
+    id: str
+    run_id: str | None = None
+    session_id: str | None = None
+    title: str = ""
+    reason: str
+    placed_by_name: str | None = None
+    placed_at: dt.datetime
+    released_by_name: str | None = None
+    released_at: dt.datetime | None = None
+    release_reason: str | None = None
+
+
+class Retention(Row):
+    """When a run's log and its large artifacts go, or went; due at None: never."""
+
+    logs_due_at: dt.datetime | None = None
+    logs_expired_at: dt.datetime | None = None
+    artifacts_due_at: dt.datetime | None = None
+    artifacts_expired_at: dt.datetime | None = None
+    large_bytes: int = 0

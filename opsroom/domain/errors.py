@@ -71,6 +71,10 @@ class SpecNotFound(OpsRoomError):
     sqlstate, code, status = "ORN06", "spec_not_found", 404
 
 
+class HoldNotFound(OpsRoomError):
+    sqlstate, code, status = "ORN07", "hold_not_found", 404
+
+
 class InvalidParams(OpsRoomError):
     sqlstate, code, status = "ORV01", "invalid_params", 422
 
@@ -149,6 +153,10 @@ class ApprovalStale(OpsRoomError):
 
 class EvidenceMissing(OpsRoomError):
     sqlstate, code, status = "ORG04", "evidence_missing", 409
+
+
+class EvidenceExpired(OpsRoomError):
+    sqlstate, code, status = "ORG05", "evidence_expired", 410
 
 
 BY_SQLSTATE: dict[str, type[OpsRoomError]] = {error.sqlstate: error for error in OpsRoomError.__subclasses__()}

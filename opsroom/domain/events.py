@@ -46,22 +46,30 @@ class Event(BaseModel):
     data: Mapping[str, Any]
     prev_hash: str
     hash: str
+    expired_at: str | None = None
+    """When its message was removed, past its retention. Its hash is still the one of the message that it had."""
+
+    def hashed(self) -> bytes:
+        """The canonical JSON that its hash is made of."""
+        return rfc8785.dumps(self.model_dump(exclude={"hash", "expired_at"}))
 
 
 def event_hash(event: Event) -> str:
     """The hash that `event` must carry."""
-    return hashlib.sha256(rfc8785.dumps(event.model_dump(exclude={"hash"}))).hexdigest()
+    return hashlib.sha256(event.hashed()).hexdigest()
 
 
 def first_break(events: Iterable[Event]) -> str | None:
-    """What is wrong with a run's whole chain, named at the first event that does not hold; None when it holds."""
+    """What is wrong with a run's whole chain, named at the first event that does not hold; None when it holds. Of an
+    event that has expired only its place is known: its message is in the run's bundle.
+    """
     previous, expected = FIRST_PREV_HASH, 1
     for event in events:
         if event.seq != expected:
             return f"event {expected} is missing: the next one is numbered {event.seq}"
         if event.prev_hash != previous:
             return f"event {event.seq} does not follow from the one before it"
-        if event.hash != event_hash(event):
+        if event.expired_at is None and event.hash != event_hash(event):
             return f"event {event.seq} was changed: its hash does not match its content"
         previous, expected = event.hash, expected + 1
     return None

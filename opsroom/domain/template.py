@@ -6,16 +6,14 @@ numbers the version and pins it by the SHA-256 of its canonical JSON (RFC 8785).
 
 import hashlib
 import json
-import re
-from typing import Annotated, Any, Final, Literal, NoReturn, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 import rfc8785
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import PydanticCustomError
 
 from opsroom.domain.errors import FieldError, InvalidTemplate
-from opsroom.domain.params import FORMATS, KEYWORDS
+from opsroom.domain.params_schema import check_schema, refuse
 
 StepKind = Literal["noop", "shell", "http", "sql", "spec_kit", "gate"]
 VerifierKind = Literal["http", "shell", "sql", "json_schema", "checksum", "file", "ci"]
@@ -59,6 +57,16 @@ class RateLimit(_Strict):
 
     runs: Annotated[int, Field(ge=1, le=10_000)]
     per_seconds: Annotated[int, Field(ge=1, le=86_400)]
+
+
+class Retention(_Strict):
+    """How long after a run's end the text of its log, and the bytes of its large artifacts, are kept: in days, None is
+    for ever. An artifact of `large_artifact_bytes` or more is a large one; the others stay, and so do bundles.
+    """
+
+    logs_days: Annotated[int | None, Field(ge=1, le=36_500)] = 90
+    artifacts_days: Annotated[int | None, Field(ge=1, le=36_500)] = 90
+    large_artifact_bytes: Annotated[int, Field(ge=0, le=1 << 40)] = 1 << 20
 
 
 class Approval(_Strict):
@@ -156,6 +164,7 @@ class Template(_Strict):
     deterministic: bool = False
     compare: Compare | None = None
     approval: Approval | None = None
+    retention: Retention = Retention()
     secrets: tuple[SecretName, ...] = ()
     steps: Annotated[tuple[StepDefinition, ...], Field(min_length=1, max_length=MAX_STEPS)]
 
@@ -164,28 +173,28 @@ class Template(_Strict):
         ids = [step.id for step in self.steps]
         if repeated := {i for i in ids if ids.count(i) > 1}:
             last = max(position for position, i in enumerate(ids) if i in repeated)
-            _refuse(f"/steps/{last}/id", f"step ids must be unique; repeated: {', '.join(sorted(repeated))}")
+            refuse(f"/steps/{last}/id", f"step ids must be unique; repeated: {', '.join(sorted(repeated))}")
         for position, step in enumerate(self.steps):
             if unknown := set(step.needs) - set(ids):
                 names = ", ".join(sorted(unknown))
-                _refuse(f"/steps/{position}/needs", f"step {step.id} needs a step that does not exist: {names}")
+                refuse(f"/steps/{position}/needs", f"step {step.id} needs a step that does not exist: {names}")
         done: set[str] = set()
         while ready := [s.id for s in self.steps if s.id not in done and done.issuperset(s.needs)]:
             done.update(ready)
         if cyclic := [i for i in ids if i not in done]:
             place = f"/steps/{ids.index(cyclic[0])}/needs"
-            _refuse(place, f"steps wait for each other in a circle: {', '.join(cyclic)}")
+            refuse(place, f"steps wait for each other in a circle: {', '.join(cyclic)}")
         return self
 
     @model_validator(mode="after")
     def _params_stay_in_the_subset(self) -> Self:
-        _check_schema(self.params, "/params", top=True)
+        check_schema(self.params, "/params", top=True)
         return self
 
     @model_validator(mode="after")
     def _only_what_repeats_is_compared(self) -> Self:
         if self.compare and not self.deterministic:
-            _refuse("/compare", "says how replays are compared, and only deterministic templates are replayed")
+            refuse("/compare", "says how replays are compared, and only deterministic templates are replayed")
         for place, rule in enumerate(self.compare.normalise if self.compare else ()):
             _check_pattern(rule.pattern, f"/compare/normalise/{place}/pattern")
         return self
@@ -237,54 +246,10 @@ def digest(spec: dict[str, Any]) -> str:
     return hashlib.sha256(rfc8785.dumps(spec)).hexdigest()
 
 
-def _refuse(path: str, message: str) -> NoReturn:
-    """Refuse what stands at a JSON pointer: a check of the whole knows the place, which pydantic can not tell."""
-    raise PydanticCustomError("value_error", "{message}", {"path": path, "message": message})
-
-
 def _check_pattern(pattern: str, path: str) -> None:
     from opsroom.domain.patterns import InvalidPattern, compiled  # only for templates that have one
 
     try:
         compiled(pattern)
     except InvalidPattern as error:
-        _refuse(path, f"is not a pattern of RE2: {error}")
-
-
-def _check_schema(schema: Any, path: str, *, top: bool = False) -> None:
-    if not isinstance(schema, dict):
-        _refuse(path, "must be an object")
-    node: dict[str, Any] = schema  # pyright: ignore[reportUnknownVariableType]
-    if unknown := sorted(set(node) - KEYWORDS):
-        _refuse(f"{path}/{unknown[0]}", f"uses keywords outside of the subset: {', '.join(unknown)}")
-    if top and node.get("type", "object") != "object":
-        _refuse(f"{path}/type", "must describe an object")
-    if "format" in node and node["format"] not in FORMATS:
-        _refuse(f"{path}/format", f"uses an unknown format: {node['format']}; known: {', '.join(FORMATS)}")
-    if node.get("format") == "secret-ref":
-        _check_reference(node, path)
-    if node.get("additionalProperties", False) is not False:
-        _refuse(f"{path}/additionalProperties", "must not allow additionalProperties: params are strict")
-    try:
-        re.compile(node.get("pattern", ""))
-    except (re.error, TypeError) as error:
-        _refuse(f"{path}/pattern", f"is not a regular expression: {error}")
-    properties = node.get("properties", {})
-    if not isinstance(properties, dict):
-        _refuse(f"{path}/properties", "must be an object")
-    for name, sub in properties.items():  # pyright: ignore[reportUnknownVariableType]
-        _check_schema(sub, f"{path}/properties/{name}")
-    if "items" in node:
-        _check_schema(node["items"], f"{path}/items")
-
-
-def _check_reference(node: dict[str, Any], path: str) -> None:
-    """A param of format `secret-ref` is a text, and what the schema itself proposes for it are names, too."""
-    if node.get("type") != "string":
-        _refuse(f"{path}/type", "must be string: a param of format secret-ref holds the name of a secret")
-    for key in ("default", "const", "enum", "examples"):
-        if key not in node:
-            continue
-        values: list[Any] = node[key] if isinstance(node[key], list) else [node[key]]
-        if not all(isinstance(value, str) and re.fullmatch("[A-Z][A-Z0-9_]{0,62}", value) for value in values):
-            _refuse(f"{path}/{key}", "must be the name of a secret, never its value")
+        refuse(path, f"is not a pattern of RE2: {error}")

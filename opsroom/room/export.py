@@ -2,20 +2,18 @@
 token and sent page by page.
 """
 
-import csv
 import datetime as dt
-import io
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from opsroom.control_plane.models import Card
 from opsroom.control_plane.search import RunFilter, RunPage
 from opsroom.domain.errors import InvalidArgument
+from opsroom.domain.spreadsheet import line
 from opsroom.room.run_query import run_filter
 from opsroom.room.sign_ins import COOKIE, require
 
@@ -42,8 +40,6 @@ COLUMNS: Final = (
     "worker_name",
     "params",
 )
-# What makes a spreadsheet take a text for a formula; with an apostrophe in front it is a text.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 async def export(request: Request) -> Response:
@@ -71,13 +67,13 @@ async def _all(first: RunPage, pages: AsyncIterator[RunPage]) -> AsyncIterator[R
 
 
 async def _csv(first: RunPage, pages: AsyncIterator[RunPage], wanted: RunFilter) -> AsyncIterator[str]:
-    yield _line(COLUMNS)
+    yield line(COLUMNS)
     last, count = first, 0
     async for last in _all(first, pages):
         count += len(last.runs)
-        yield "".join(_line(_cells(run)) for run in last.runs)
+        yield "".join(line(getattr(run, name) for name in COLUMNS) for run in last.runs)
     if last.next and count >= wanted.limit:
-        yield _line((f"There is more: these are the newest {count}. Narrow the filter.",))
+        yield line((f"There is more: these are the newest {count}. Narrow the filter.",))
 
 
 async def _json(first: RunPage, pages: AsyncIterator[RunPage], wanted: RunFilter) -> AsyncIterator[str]:
@@ -88,29 +84,3 @@ async def _json(first: RunPage, pages: AsyncIterator[RunPage], wanted: RunFilter
             yield (",\n" if count else "") + run.model_dump_json()
             count += 1
     yield f'\n], "count": {count}, "complete": {json.dumps(not last.next)}}}\n'
-
-
-def _cells(run: Card) -> list[str]:
-    return [_text(getattr(run, name)) for name in COLUMNS]
-
-
-def _text(value: Any) -> str:
-    match value:
-        case None:
-            return ""
-        case dt.datetime():
-            return value.isoformat()
-        case bool():
-            return "yes" if value else "no"
-        case int():
-            return str(value)
-        case str():
-            return f"'{value}" if value.startswith(_FORMULA) else value
-        case _:
-            return json.dumps(value, ensure_ascii=False)
-
-
-def _line(cells: Any) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer).writerow(cells)
-    return buffer.getvalue()

@@ -55,6 +55,8 @@ begin
                       where v.id = v_run.template_version_id),
     'bundle', (select to_json(b) from (select sha256, size_bytes, keyid, signed_at from public.bundles where run_id = p_run_id
                                        order by events desc limit 1) as b),
+    'holds', private.holds_json(v_run),
+    'retention', private.retention_json(p_run_id),
     'last_seq', (select coalesce(max(seq), 0) from public.run_events where run_id = p_run_id),
     'read_at', clock_timestamp());
 end;

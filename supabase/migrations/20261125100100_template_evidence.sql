@@ -57,6 +57,14 @@ as $$
         }
       },
       "approval": {"type": "object", "additionalProperties": true},
+      "retention": {
+        "type": "object",
+        "properties": {
+          "logs_days": {"type": ["integer", "null"], "minimum": 1, "maximum": 36500},
+          "artifacts_days": {"type": ["integer", "null"], "minimum": 1, "maximum": 36500},
+          "large_artifact_bytes": {"type": "integer", "minimum": 0, "maximum": 1099511627776}
+        }
+      },
       "secrets": {"type": "array", "items": {"type": "string", "pattern": "^[A-Z][A-Z0-9_]{0,62}$"}},
       "steps": {
         "type": "array", "minItems": 1, "maxItems": 100,

@@ -70,6 +70,8 @@ declare
 begin
   if r.finished_at is null then
     perform private.fail('ORC02', format('run %s is still %s', p_run_id, r.status), 'Its evidence is whole when it has ended.');
+  elsif exists (select from public.run_events where run_id = p_run_id and expired_at is not null) then
+    perform private.fail('ORG05', format('the log of run %s has expired', p_run_id), 'Its text is in the bundle that was made before.');
   end if;
   return json_build_object(
     'run', json_build_object(
@@ -166,7 +168,8 @@ begin
   if v_last.seq is distinct from (p_bundle ->> 'events')::bigint or v_last.hash is distinct from p_bundle ->> 'chain_head' then
     perform private.fail('ORC07', format('the bundle ends at event %s, the run at %s', p_bundle ->> 'events', v_last.seq), 'Make it again.');
   elsif not exists (select from storage.objects where bucket_id = 'bundles' and name = v_path
-                    and (metadata ->> 'size')::bigint = (p_bundle ->> 'size_bytes')::bigint) then
+                    and (metadata ->> 'size')::bigint = (p_bundle ->> 'size_bytes')::bigint)
+     or exists (select from private.doomed_objects where bucket_id = 'bundles' and name = v_path) then
     perform private.fail('ORV02', format('there is no object %s of that size in the bucket bundles', v_path), 'Upload it first.');
   end if;
   insert into public.bundles (run_id, events, chain_head, sha256, size_bytes, object_path, keyid, signed_at)
@@ -174,6 +177,7 @@ begin
           (p_bundle ->> 'signed_at')::timestamptz)
   on conflict (run_id, events) do nothing;
   delete from private.bundle_work where run_id = v_run_id;
+  perform private.plan_retention(v_run_id);
   perform private.ring('run:' || v_run_id, jsonb_build_object('what', 'artifact'));
   return jsonb_build_object('verdict', 'ok');
 exception

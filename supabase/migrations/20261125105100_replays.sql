@@ -115,6 +115,9 @@ begin
     perform private.fail('ORC02', format('run %s is still %s', p_run_id, v_old.status), 'Wait for its end or cancel it first.');
   elsif v_old.status <> 'succeeded' and coalesce(v_old.reason, '') not in ('step_failed', 'proof_failed') then
     perform private.fail('ORC05', format('run %s did not come to its own end: %s', p_run_id, v_old.reason), 'Replay one that succeeded, or whose step failed.');
+  elsif exists (select from public.run_events where run_id = p_run_id and expired_at is not null)
+     or exists (select from public.artifacts where run_id = p_run_id and expired_at is not null) then
+    perform private.fail('ORG05', format('what run %s left is past its retention: nothing can be compared with it', p_run_id), 'Run it again instead.');
   elsif not coalesce((select (spec::jsonb ->> 'deterministic')::boolean from public.template_versions where id = v_old.template_version_id), false) then
     perform private.fail('ORC12', format('%s v%s does not say that it is deterministic', v_old.template_slug, v_old.template_version),
       'Run it again instead, and compare: opsroom compare RUN RUN');

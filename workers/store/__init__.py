@@ -20,6 +20,7 @@ from workers.store.answers import (
     CarriedArtifact,
     Claim,
     Claims,
+    Collected,
     Ended,
     GateState,
     Held,
@@ -28,6 +29,7 @@ from workers.store.answers import (
     ReleaseVerdict,
     Started,
     StartVerdict,
+    StoredObject,
     Swept,
 )
 from workers.store.group_commit import LARGEST_GROUP, GroupCommit, pauses
@@ -37,9 +39,9 @@ from workers.store.postgres import PostgresTransport
 from workers.store.transport import Losses, Refused, Transport, Unavailable
 
 __all__ = [
-    "LARGEST_GROUP", "Alike", "Batch", "Beat", "CarriedArtifact", "Claim", "Claims", "End", "GateState", "Held", "Hold",
-    "Losses", "Objects", "Refused",
-    "ReleaseVerdict", "StartVerdict", "Started", "Store", "Swept", "Unavailable", "open_store",
+    "LARGEST_GROUP", "Alike", "Batch", "Beat", "CarriedArtifact", "Claim", "Claims", "Collected", "End", "GateState",
+    "Held", "Hold", "Losses", "Objects", "Refused", "ReleaseVerdict", "StartVerdict", "Started", "Store", "Swept",
+    "Unavailable", "open_store",
 ]  # fmt: skip
 
 log = logging.getLogger(__name__)
@@ -178,6 +180,15 @@ class Store:
         """Runs of one template that have all succeeded with the same story. Those that were lost."""
         params = {"p_runs": [_held(hold) for hold in runs], "p_events": list(events)}
         return Ended.model_validate(await self._repeated("finish_alike", params)).lost
+
+    async def collect_evidence(self) -> Collected:
+        """One bounded piece of work of the collection, and objects to delete. One try. Raises Unavailable."""
+        return Collected.model_validate(await self._transport.call("collect_evidence", {}, "calls"))
+
+    async def forget_objects(self, objects: Sequence[StoredObject]) -> int:
+        """Tell that objects were deleted; how many of them Storage has no more. One try. Raises Unavailable."""
+        told = [item.model_dump() for item in objects]
+        return await self._transport.call("forget_objects", {"p_objects": told}, "calls")
 
     def start_run(self, claim: Hold) -> "asyncio.Future[Started]":
         """Committed when it is answered: only then may a process of the run be spawned."""

@@ -117,6 +117,32 @@ class Swept(_Answer):
     held: bool = False
 
 
+class StoredObject(_Answer):
+    bucket: str
+    name: str
+
+
+class ExpiredLogs(_Answer):
+    runs: int
+    lines: int
+    bytes: int
+
+
+class ExpiredArtifacts(_Answer):
+    count: int
+    bytes: int
+
+
+class Collected(_Answer):
+    """What a collection came to, and the objects to delete from Storage."""
+
+    logs: ExpiredLogs
+    artifacts: ExpiredArtifacts
+    orphans: int
+    objects: tuple[StoredObject, ...]
+    more: bool
+
+
 BEATS: Final = TypeAdapter(list[Beat])
 STARTED: Final = TypeAdapter(list[Started])
 FINISHED: Final = TypeAdapter(list[Held])

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -27,6 +27,10 @@ class UploadRefused(Exception):
 
 class DownloadRefused(Exception):
     """Storage does not give the object out, whatever we repeat; the message says why."""
+
+
+class DeleteRefused(Exception):
+    """Storage does not delete the objects; the message says why."""
 
 
 class Objects:
@@ -74,6 +78,12 @@ class Objects:
         if answer.status_code == HTTPStatus.NOT_FOUND or '"404"' in answer.text or "not_found" in answer.text:
             return None
         raise DownloadRefused(f"HTTP {answer.status_code}: {answer.text[:300]}")
+
+    async def delete(self, bucket: str, names: Sequence[str]) -> None:
+        """Delete objects, as far as they are there. One try. Raises DeleteRefused or httpx.TransportError."""
+        answer = await self._client.request("DELETE", bucket, json={"prefixes": list(names)})
+        if not answer.is_success:
+            raise DeleteRefused(f"HTTP {answer.status_code}: {answer.text[:300]}")
 
     async def _upload(self, run_id: str, address: str, path: Path, media_type: str) -> None:
         size = path.stat().st_size

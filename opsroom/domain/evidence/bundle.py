@@ -21,7 +21,7 @@ EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 
 def event_lines(record: RunRecord) -> bytes:
     """The events, one to a line, each as exactly the bytes that its hash was made of."""
-    return b"".join(canonical(event.model_dump(exclude={"hash"})) + b"\n" for event in record.events)
+    return b"".join(event.hashed() + b"\n" for event in record.events)
 
 
 def write_bundle(
