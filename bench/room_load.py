@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from playwright.async_api import Page, async_playwright
 
-from bench.board_latency import WAIT_MS, clock_offset, open_browser, open_tab
+from bench.board_latency import OBSERVER, WAIT_MS, clock_offset, open_browser, open_tab
 from bench.report import Row
 from bench.room import Connection, Database, new_session, new_worker, value
 from bench.stack import Stack, open_stack
@@ -128,7 +128,7 @@ async def measure(stack: Stack, *, rounds: int, seconds: float) -> list[Row]:
         tabs: list[Page] = []
         for count, rate, limit in LOADS:
             while len(tabs) < count:
-                page = await (tabs[0].context.new_page() if tabs else open_first(browser, stack))
+                page = await (another_tab(tabs[0]) if tabs else open_tab(browser, stack))
                 await page.goto(f"{stack.ui_url}/sessions/{session}")
                 await page.locator("[data-feed=live]").wait_for()
                 tabs.append(page)
@@ -142,9 +142,11 @@ async def measure(stack: Stack, *, rounds: int, seconds: float) -> list[Row]:
     return rows
 
 
-async def open_first(browser: object, stack: Stack) -> Page:
-    """A signed-in tab; the others share its sign-in."""
-    return await open_tab(browser, stack)  # pyright: ignore[reportArgumentType]
+async def another_tab(first: Page) -> Page:
+    """One more tab of the same sign-in."""
+    page = await first.context.new_page()
+    await page.add_init_script(OBSERVER)
+    return page
 
 
 async def run(*, quick: bool) -> list[Row]:

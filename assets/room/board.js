@@ -1,6 +1,6 @@
 // What the board does in the browser: keys, the open run in the address, a lane's settings.
 import { createElement as h, useEffect, useRef, useState } from "react";
-import { Modal } from "./clock.js";
+import { Modal } from "./dialog.js";
 import { Menu, icons, item } from "./menu.js";
 import { forget } from "./queue.js";
 

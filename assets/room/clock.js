@@ -1,6 +1,6 @@
 // Everything on screen that moves with time by itself: elapsed time, ages, the heartbeat, the freshness of the data.
 // One timer serves all of it, and all of it counts by the database's clock: the browser's may be wrong.
-import { createElement as h, useEffect, useRef, useState, useSyncExternalStore } from "react";
+import { createElement as h, useEffect, useLayoutEffect, useRef, useSyncExternalStore } from "react";
 
 const listeners = new Set();
 let timer = null;
@@ -16,7 +16,7 @@ function tick() {
 
 function subscribe(listener) {
   listeners.add(listener);
-  timer ??= setInterval(tick, 500);
+  timer ??= setInterval(tick, 1000);
   if (!now) now = Date.now();
   return () => {
     listeners.delete(listener);
@@ -25,6 +25,41 @@ function subscribe(listener) {
       timer = null;
     }
   };
+}
+
+// What changes with time is written into its element directly: hundreds of them, redrawn through React once a second, would cost more than the
+// rest of the page. `paint` gets the element and the server's time; the returned ref says which element.
+function useTicking(paint) {
+  const node = useRef(null);
+  const latest = useRef(paint);
+  latest.current = paint;
+  useLayoutEffect(() => {
+    if (node.current) latest.current(node.current, (now ||= Date.now()) + offset);
+  });
+  useEffect(() => subscribe(() => {
+    if (node.current && !unseen.has(node.current.closest("[data-run]"))) latest.current(node.current, now + offset);
+  }), []);
+  return node;
+}
+
+// Cards out of sight, which the browser does not draw (`content-visibility`): they get the time when they come into sight.
+const unseen = new WeakSet();
+let due = 0;
+
+if (typeof document !== "undefined") {
+  document.addEventListener("contentvisibilityautostatechange", (event) => {
+    if (event.skipped) unseen.add(event.target);
+    else if (unseen.delete(event.target)) due ||= requestAnimationFrame(() => { due = 0; tick(); });
+  }, true);
+}
+
+function write(node, text) {
+  if (!node.firstChild) node.textContent = text;
+  else if (node.firstChild.data !== text) node.firstChild.data = text;
+}
+
+function mark(node, name, value) {
+  if (node.dataset[name] !== value) node.dataset[name] = value;
 }
 
 const useBrowserTime = () => useSyncExternalStore(subscribe, () => now || (now = Date.now()), () => 0);
@@ -53,7 +88,7 @@ export function age(ms) {
   return `${Math.floor(s / 86400)} d`;
 }
 
-// Made once: making a format costs a hundred times what using it does, and every card uses these twice a second.
+// Made once: making a format costs a hundred times what using it does, and every card uses these once a second.
 const FULL = new Intl.DateTimeFormat([], { dateStyle: "medium", timeStyle: "medium" });
 const CLOCK = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const full = (at) => FULL.format(new Date(at));
@@ -61,48 +96,49 @@ const clockTime = (at) => CLOCK.format(new Date(at));
 
 // Time since `since`, as a running clock.
 export function Elapsed({ since, until, className }) {
-  const time = useServerTime();
-  if (!since) return h("span", { className }, "–:––");
-  const text = time ? duration((until ? Date.parse(until) : time) - Date.parse(since)) : "0:00";
-  return h("time", { className, dateTime: since, title: full(since), role: "timer", "aria-live": "off" }, text);
+  const node = useTicking((element, time) => write(element, since ? duration((until ? Date.parse(until) : time) - Date.parse(since)) : "–:––"));
+  const known = since ? { dateTime: since, title: full(since), role: "timer", "aria-live": "off" } : {};
+  return h(since ? "time" : "span", { className, ref: node, ...known });
 }
 
 // How long ago, in words that fit a dense row.
 export function Ago({ at, prefix, className }) {
-  const time = useServerTime();
-  if (!at || !time) return null;
-  const ms = time - Date.parse(at);
-  const text = ms < -5000 ? `in ${age(-ms)}` : prefix ? `${prefix}${age(ms)}` : ms < 5000 ? "now" : `${age(ms)} ago`;
-  return h("time", { className, dateTime: at, title: full(at) }, text);
+  const node = useTicking((element, time) => {
+    const ms = time - Date.parse(at);
+    write(element, ms < -5000 ? `in ${age(-ms)}` : prefix ? `${prefix}${age(ms)}` : ms < 5000 ? "now" : `${age(ms)} ago`);
+  });
+  return at ? h("time", { className, dateTime: at, title: full(at), ref: node }) : null;
 }
 
 export function Moment({ at, className }) {
-  const time = useBrowserTime();
-  if (!at || !time) return null;
-  return h("time", { className, dateTime: at, title: full(at) }, clockTime(at));
+  return at ? h("time", { className, dateTime: at, title: full(at) }, clockTime(at)) : null;
 }
 
 // The worker's last sign of life. The dot beats once for each heartbeat that arrived, and not by itself.
 export function Heartbeat({ at, lease }) {
-  const time = useServerTime();
-  if (!at || !time) return h("span", { className: "beat faint", "data-state": "pending" }, h("i", { className: "beat-dot" }), "no heartbeat yet");
-  const ms = Math.max(0, time - Date.parse(at));
-  const share = ms / ((lease || 30) * 1000);
-  const state = share > 1 ? "failed" : share > 0.6 ? "warn" : "succeeded";
-  const label = share > 1 ? `silent ${age(ms)}` : age(ms);
+  const given = lease || 30;
+  const node = useTicking((element, time) => {
+    if (!at) return;
+    const ms = Math.max(0, time - Date.parse(at));
+    const share = ms / (given * 1000);
+    mark(element, "state", share > 1 ? "failed" : share > 0.6 ? "warn" : "succeeded");
+    mark(element, "fresh", share > 0.6 ? "no" : share > 0.3 ? "less" : "yes");
+    write(element.lastChild, share > 1 ? `silent ${age(ms)}` : age(ms));
+  });
+  if (!at) return h("span", { className: "beat faint", "data-state": "pending" }, h("i", { className: "beat-dot" }), "no heartbeat yet");
   return h(
     "span",
-    { className: "beat num", "data-state": state, style: { "--fresh": Math.max(0.25, 1 - share).toFixed(2) }, title: `Last heartbeat ${full(at)}; the worker is given ${lease || 30} s` },
+    { className: "beat num", ref: node, title: `Last heartbeat ${full(at)}; the worker is given ${given} s` },
     h("i", { className: "beat-dot", key: at }),
     h("span", { className: "visually-hidden" }, "Heartbeat "),
-    label,
+    h("span"),
   );
 }
 
 // Shows what it holds once `seconds` have passed since `at`.
 export function Later({ at, seconds, children }) {
-  const time = useServerTime();
-  return at && time && time - Date.parse(at) > seconds * 1000 ? children : null;
+  const due = () => Boolean(at) && (now ||= Date.now()) + offset - Date.parse(at) > seconds * 1000;
+  return useSyncExternalStore(subscribe, due, () => false) ? children : null;
 }
 
 const FEED = {
@@ -136,59 +172,5 @@ export function FeedPill({ mode, asOf, reason, offline }) {
     { className: "feed num", "data-state": state, "data-feed": stale ? "stale" : mode, role: "status", title },
     h("i", { className: "feed-dot" }),
     h("span", null, label),
-  );
-}
-
-// A dialog of the browser: it keeps the focus, closes on Escape, and dims what is behind it.
-export function Modal({ open, onClose, label, children }) {
-  const dialog = useRef(null);
-  useEffect(() => {
-    const node = dialog.current;
-    if (open && !node.open) node.showModal();
-    if (!open && node.open) node.close();
-  }, [open]);
-  const close = (event) => {
-    if (event.target === dialog.current) onClose?.();
-  };
-  return h("dialog", { ref: dialog, className: "modal", "aria-label": label, onClose: close, onMouseDown: close }, open ? children : null);
-}
-
-// A button that asks once more before it does what cannot be undone.
-export function ConfirmButton({ label, title, body, confirmLabel, cancelLabel = "Keep it", askReason, danger = true, disabled, hint, className, icon, onConfirm, children }) {
-  const [open, setOpen] = useState(false);
-  const reason = useRef(null);
-  const done = (event) => {
-    event.preventDefault();
-    setOpen(false);
-    onConfirm?.(reason.current?.value ?? "");
-  };
-  return h(
-    "span",
-    { className: "above", style: { display: "contents" } },
-    h("button", { type: "button", className, disabled, title: disabled ? hint : title, "aria-label": label, onClick: () => setOpen(true) }, children),
-    h(
-      Modal,
-      { open, onClose: () => setOpen(false), label: title },
-      h(
-        "form",
-        { onSubmit: done },
-        h("h2", { className: "modal-head" }, title),
-        h(
-          "div",
-          { className: "modal-body" },
-          h("p", null, body),
-          askReason
-            ? h("label", { className: "field" }, h("span", { className: "field-label" }, "Reason", h("span", { className: "required" }, "optional")),
-                h("input", { className: "input", ref: reason, name: "reason", maxLength: 500, autoFocus: true, autoComplete: "off" }))
-            : null,
-        ),
-        h(
-          "div",
-          { className: "modal-foot" },
-          h("button", { type: "button", className: "btn", onClick: () => setOpen(false) }, cancelLabel),
-          h("button", { type: "submit", className: danger ? "btn btn-danger" : "btn btn-primary", autoFocus: !askReason }, confirmLabel),
-        ),
-      ),
-    ),
   );
 }

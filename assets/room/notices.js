@@ -6,6 +6,8 @@ import { toast } from "sonner";
 
 const WISH = "opsroom.notify";
 const TOLD = "opsroom.told";
+const SHOWN_MS = 8000;
+const SHOWN_SINGLY = 3;
 const OWN_TURN_MS = 400; // a tab that is looked at tells first
 const listeners = new Set();
 const wishes = {
@@ -62,6 +64,21 @@ function notify(note, navigate) {
   };
 }
 
+const TONES = { succeeded: "success", failed: "error", timed_out: "error" };
+
+function say(note, navigate) {
+  const tell = toast[TONES[note.state]] ?? toast.message;
+  tell(note.title, { id: note.id, description: note.text, duration: SHOWN_MS, action: { label: "Open", onClick: () => navigate(note.href) } });
+}
+
+// Many at once are one toast, which the next many replace: a hundred of them would hide the page.
+function sayTogether(notes, navigate) {
+  const words = notes.map((note) => note.title.split(":")[0].toLowerCase());
+  const counts = [...new Set(words)].map((word) => `${words.filter((other) => other === word).length} ${word}`);
+  toast.message(`${notes.length} things happened`, { id: "together", description: counts.join(", "), duration: SHOWN_MS,
+    action: { label: "Runs", onClick: () => navigate("/runs") } });
+}
+
 export function Notices({ needs, notes, asOf }) {
   const navigate = useNavigate();
   const known = useRef(null);
@@ -73,11 +90,9 @@ export function Notices({ needs, notes, asOf }) {
     known.current = new Set([...(known.current ?? []), ...notes.map((note) => note.id)]);
     if (!fresh.length) return undefined;
     if (document.visibilityState === "visible") {
-      for (const note of fresh.reverse()) {
-        if (window.location.pathname === note.href) continue; // they are looking at it
-        const say = { succeeded: toast.success, failed: toast.error, timed_out: toast.error }[note.state] ?? toast.message;
-        say(note.title, { id: note.id, description: note.text, duration: 8000, action: { label: "Open", onClick: () => navigate(note.href) } });
-      }
+      const news = fresh.filter((note) => window.location.pathname !== note.href).reverse(); // not what they are looking at
+      if (news.length > SHOWN_SINGLY) sayTogether(news, navigate);
+      else for (const note of news) say(note, navigate);
       tell(fresh.map((note) => note.id));
       return undefined;
     }

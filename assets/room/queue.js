@@ -1,7 +1,8 @@
 // The runs that wait in a lane: dragged, or moved by keyboard and menu. A move shows at once, marked as pending; the database decides the
 // order, and once its picture of the lane is there the mark goes.
 import { createElement as h, memo, useEffect, useRef, useState, useSyncExternalStore } from "react";
-import { Ago, ConfirmButton } from "./clock.js";
+import { Ago } from "./clock.js";
+import { ConfirmButton } from "./dialog.js";
 import { CardLink } from "./cards.js";
 import { Menu, icons, item } from "./menu.js";
 

@@ -2,7 +2,8 @@
 import { createElement as h, useEffect, useRef, useState } from "react";
 import { Link } from "react-router";
 import { CircleCheck, CircleSlash, CircleX, Clock3, Loader, LoaderCircle, RotateCw, TimerOff, X } from "lucide-react";
-import { Ago, ConfirmButton, Elapsed } from "./clock.js";
+import { Ago, Elapsed } from "./clock.js";
+import { ConfirmButton } from "./dialog.js";
 
 const ICONS = { queued: Clock3, claimed: Loader, running: LoaderCircle, succeeded: CircleCheck, failed: CircleX, cancelled: CircleSlash, timed_out: TimerOff };
 const AT_ONCE = 100;

@@ -10,11 +10,11 @@ import reflex as rx
 from reflex_components_core.react_router import link as nav_link
 
 from opsroom.components.basics import skeleton
-from opsroom.components.browser import lane_menu, queue
+from opsroom.components.browser import lane_menu, queue, still
 from opsroom.components.cards import active_run, cancel_button, finished_run
-from opsroom.components.views import LaneCard
+from opsroom.components.views import DoneCard, LaneCard, QueueCard, RunView
 
-__all__ = ["Actions", "cancel_button", "lane", "lane_skeleton"]
+__all__ = ["Actions", "LaneVars", "cancel_button", "lane", "lane_skeleton"]
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,10 @@ def _head(
             rx.cond(
                 card.slots.length() <= 6,
                 rx.foreach(card.slots, lambda on: rx.el.i(class_name="slot", data_on=on.to_string())),
-                rx.el.span(f"{card.active.length()}/{card.capacity}", class_name="num faint"),
+                rx.el.span(f"{card.taken}/{card.capacity}", class_name="num faint"),
             ),
             class_name="slots",
-            title=f"{card.active.length()} of {card.slots.length()} slots taken",
+            title=f"{card.taken} of {card.slots.length()} slots taken",
         ),
         launch,
         lane_menu(
@@ -76,8 +76,18 @@ def _head(
     )
 
 
+@dataclass(frozen=True)
+class LaneVars:
+    """A lane and its runs: those that have it, those that wait, those that are over."""
+
+    card: rx.Var[LaneCard]
+    active: rx.Var[list[RunView]]
+    queue: rx.Var[list[QueueCard]]
+    finished: rx.Var[list[DoneCard]]
+
+
 def lane(
-    card: rx.Var[LaneCard],
+    shown: LaneVars,
     letter: str,
     *,
     launch_href: rx.Var[str],
@@ -86,6 +96,7 @@ def lane(
     act: Actions,
 ) -> rx.Component:
     """One lane. `peek` is the run that is open beside the board."""
+    head = shown.card
     launch = rx.cond(
         allowed,
         nav_link(
@@ -102,21 +113,21 @@ def lane(
         card = active_run(
             run=run, allowed=allowed, selected=selected, on_cancel=act.cancel, on_force=act.force, on_open=act.open
         )
-        return rx.fragment(card, key=run.id)
+        return still(card, key=run.id)
 
     def finished(run: Any) -> rx.Component:
         card = finished_run(run=run, allowed=allowed, selected=run.id == peek, on_retry=act.retry, on_open=act.open)
-        return rx.fragment(card, key=run.id)
+        return still(card, key=run.id)
 
     return rx.el.section(
-        _head(card, letter, launch, allowed, act),
+        _head(head, letter, launch, allowed, act),
         rx.cond(
-            card.active.length() > 0,
-            rx.foreach(card.active, active),
+            head.busy,
+            rx.foreach(shown.active, active),
             rx.el.div(
-                card.idle,
+                head.idle,
                 rx.cond(
-                    allowed & (card.queued == 0),
+                    allowed & (head.queued == 0),
                     nav_link(
                         rx.icon("play", size=12, aria_hidden=True),
                         f"Launch into {letter}",
@@ -128,10 +139,10 @@ def lane(
             ),
         ),
         queue(
-            runs=card.queue,
+            runs=shown.queue,
             lane=letter,
-            queued=card.queued,
-            unshown=card.unshown,
+            queued=head.queued,
+            unshown=head.unshown,
             allowed=allowed,
             selected=peek,
             on_place=act.place,
@@ -139,16 +150,16 @@ def lane(
             on_cancel=act.cancel,
         ),
         rx.cond(
-            card.finished.length() > 0,
+            shown.finished.length() > 0,
             rx.el.div(
                 rx.el.div(rx.el.span("Finished", class_name="eyebrow"), class_name="lane-section"),
-                rx.foreach(card.finished, finished),
+                rx.foreach(shown.finished, finished),
             ),
         ),
         class_name="lane",
-        data_busy=card.busy.to_string(),
-        data_paused=card.paused.to_string(),
-        data_many=(card.active.length() > 2).to_string(),
+        data_busy=head.busy.to_string(),
+        data_paused=head.paused.to_string(),
+        data_many=(head.taken > 2).to_string(),
         data_lane=letter,
         aria_label=f"Lane {letter}",
     )

@@ -6,6 +6,7 @@ import reflex as rx
 
 CLOCK = "$/public/room/clock.js"
 BOARD = "$/public/room/board.js"
+DIALOG = "$/public/room/dialog.js"
 CARDS = "$/public/room/cards.js"
 
 
@@ -67,7 +68,7 @@ class FeedPill(rx.Component):
 class Modal(rx.Component):
     """A dialog that keeps the focus and closes on Escape."""
 
-    library = CLOCK
+    library = DIALOG
     tag = "Modal"
     open: rx.Var[bool]
     label: rx.Var[str]
@@ -116,7 +117,7 @@ def _reason(reason: rx.Var[str]) -> list[rx.Var[Any]]:
 class ConfirmButton(rx.Component):
     """A button that asks once more; `on_confirm` gets the reason, empty if none was asked for or given."""
 
-    library = CLOCK
+    library = DIALOG
     tag = "ConfirmButton"
     label: rx.Var[str]
     title: rx.Var[str]
@@ -162,6 +163,15 @@ class CardLink(rx.Component):
     run: rx.Var[str]
     selected: rx.Var[bool]
     on_open: rx.EventHandler[_run]
+
+
+class Still(rx.Component):
+    """Redraws the card in it only when a value that the card was given has changed: Reflex gives every card new objects
+    with each update, also those that say the same.
+    """
+
+    library = CARDS
+    tag = "Still"
 
 
 class SeenMark(rx.Component):
@@ -264,6 +274,7 @@ feed_pill = FeedPill.create
 later = Later.create
 card_link = CardLink.create
 seen_mark = SeenMark.create
+still = Still.create
 queue = Queue.create
 lane_menu = LaneMenu.create
 board_keys = BoardKeys.create

@@ -90,7 +90,9 @@ class DoneCard:
 
 @dataclass(frozen=True)
 class LaneCard:
-    """One lane of the board."""
+    """One lane of the board, without its runs: these are vars of their own, so that an update sends only the lists that
+    changed.
+    """
 
     letter: str = ""
     word: str = "Idle"
@@ -99,9 +101,7 @@ class LaneCard:
     paused: bool = False
     capacity: int = 1
     slots: list[bool] = field(default_factory=list)
-    active: list[RunView] = field(default_factory=list)
-    queue: list[QueueCard] = field(default_factory=list)
-    finished: list[DoneCard] = field(default_factory=list)
+    taken: int = 0
     idle: str = "Nothing runs here."
     queued: int = 0
     unshown: int = 0

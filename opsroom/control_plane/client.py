@@ -117,9 +117,15 @@ class ControlPlane(Reports, Library, Gates, Bundles, Checkpoints, Keeping):
             yield response
 
     def feed(
-        self, *topics: str, poll_seconds: float = 2.0, on_state: Callable[[FeedState], None] | None = None
+        self,
+        *topics: str,
+        poll_seconds: float = 2.0,
+        least_seconds: float = 0.0,
+        on_state: Callable[[FeedState], None] | None = None,
     ) -> Feed:
-        """Doorbells of `topics` (see `realtime.Feed`); `on_state` is told whenever its liveness changes."""
+        """Doorbells of `topics` (see `realtime.Feed`), at most one of each in `least_seconds`; `on_state` is told
+        whenever its liveness changes.
+        """
 
         async def session_of(run_id: str) -> str:
             return (await self.read_run(run_id)).run.session_id
@@ -129,6 +135,7 @@ class ControlPlane(Reports, Library, Gates, Bundles, Checkpoints, Keeping):
             self.credentials,
             topics,
             poll_seconds=poll_seconds,
+            least_seconds=least_seconds,
             on_state=on_state,
             session_of=session_of,
         )

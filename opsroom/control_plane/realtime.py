@@ -18,12 +18,12 @@ import contextlib
 import datetime as dt
 import logging
 import random
-import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final, Self
 
 from opsroom.control_plane.auth import Credentials
 from opsroom.control_plane.config import Connection
+from opsroom.control_plane.pacing import Pace
 from opsroom.control_plane.rings import Cause, FeedState, Liveness, Ring
 from opsroom.control_plane.topic_socket import TopicSocket
 from opsroom.domain.errors import Forbidden, NotAMember, NotAuthenticated, OpsRoomError, RunNotFound
@@ -37,8 +37,6 @@ LAST_BACKOFF_SECONDS: Final = 2.5
 """Short, so that a feed is live again within 3 s of Realtime's return, however long that was gone."""
 
 RUN: Final = "run:"
-COALESCE_SECONDS: Final = 0.1
-"""The shortest time between two rings of one topic: a burst of changes costs one read per this time."""
 
 
 class Feed:
@@ -51,7 +49,7 @@ class Feed:
         topics: Iterable[str] = (),
         *,
         poll_seconds: float = 2.0,
-        coalesce_seconds: float = COALESCE_SECONDS,
+        least_seconds: float = 0.0,
         on_state: Callable[[FeedState], None] | None = None,
         session_of: Callable[[str], Awaitable[str]] | None = None,
     ) -> None:
@@ -59,13 +57,13 @@ class Feed:
         self._credentials = credentials
         self._topics = set(topics)
         self._poll_seconds = poll_seconds
-        self._coalesce_seconds = coalesce_seconds
+        self._least_seconds = least_seconds
         self._on_state = on_state
         self._session_of = session_of
         self._sessions: dict[str, str] = {}
         """The session's topic of each run's."""
         self._pending: dict[str, Ring] = {}
-        self._last_rung: dict[str, float] = {}
+        self._paces: dict[str, Pace] = {}
         self._handed_out: Ring | None = None
         self._unread: set[str] = set(self._topics)
         self._failing: set[str] = set()
@@ -116,7 +114,7 @@ class Feed:
     def unwatch(self, topic: str) -> None:
         """Drop a topic; it does not ring any more."""
         self._topics.discard(topic)
-        for known in (self._pending, self._last_rung, self._sessions):
+        for known in (self._pending, self._paces, self._sessions):
             known.pop(topic, None)
         self._unread.discard(topic)
         self._failing.discard(topic)
@@ -152,7 +150,7 @@ class Feed:
             if self._pending:
                 topic, wait = self._soonest()
                 if wait <= 0:
-                    self._last_rung[topic] = time.monotonic()
+                    self._pace(topic).rang()
                     self._handed_out = self._pending.pop(topic)
                     return self._handed_out
                 with contextlib.suppress(TimeoutError):
@@ -162,18 +160,20 @@ class Feed:
         raise StopAsyncIteration
 
     def _soonest(self) -> tuple[str, float]:
-        now = time.monotonic()
         due = {
-            topic: 0.0 if ring.cause == "resync" else self._last_rung.get(topic, 0.0) + self._coalesce_seconds - now
-            for topic, ring in self._pending.items()
+            topic: 0.0 if ring.cause == "resync" else self._pace(topic).wait() for topic, ring in self._pending.items()
         }
         topic = min(due, key=due.__getitem__)
         return topic, due[topic]
+
+    def _pace(self, topic: str) -> Pace:
+        return self._paces.setdefault(topic, Pace(self._least_seconds))
 
     def _was_read(self) -> None:
         ring, self._handed_out = self._handed_out, None
         if ring is None or ring.topic not in self._topics:
             return
+        self._pace(ring.topic).was_read()
         self._read_at = _now()
         if ring.topic in self._failing:
             self._back.set()  # what answers reads again is likely to take connections again
@@ -189,6 +189,7 @@ class Feed:
             return
         waiting = self._pending.get(ring.topic)
         self._pending[ring.topic] = waiting.merge(ring) if waiting else ring
+        self._pace(ring.topic).changed()
         if ring.cause == "resync":
             self._unread.add(ring.topic)
         self._rung.set()

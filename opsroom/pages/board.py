@@ -4,7 +4,6 @@
 # pyright: reportAttributeAccessIssue=false, reportOperatorIssue=false
 
 import asyncio
-import datetime as dt
 import uuid
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -12,14 +11,14 @@ from typing import Any
 import reflex as rx
 
 from opsroom.components.basics import blank, problem
-from opsroom.components.board import Actions, lane
+from opsroom.components.board import Actions, LaneVars, lane
 from opsroom.components.board_head import SessionActions, board_head, board_loading, board_notices
 from opsroom.components.browser import board_keys
 from opsroom.components.fleet import fleet_strip
 from opsroom.components.peek import PeekActions, PeekVars, peek
 from opsroom.components.sessions import SidebarVars, create_dialog, sidebar
 from opsroom.components.shell import page, user_menu
-from opsroom.components.views import BoardHead, Freshness, LaneCard, SessionItem
+from opsroom.components.views import BoardHead, DoneCard, Freshness, LaneCard, QueueCard, RunView
 from opsroom.control_plane.errors import ControlPlaneUnreachable
 from opsroom.domain.errors import NotAuthenticated, OpsRoomError
 from opsroom.room import broadcast
@@ -27,7 +26,8 @@ from opsroom.room.board_commands import BoardCommands
 from opsroom.room.fleet import FleetState, fleet_subject
 from opsroom.room.live import Live, Picture, Subject, watch
 from opsroom.room.peek import PeekState
-from opsroom.room.present import board_values, grouped, iso, pick
+from opsroom.room.present import board_values, iso, pick
+from opsroom.room.session_list import SessionList, session_list
 from opsroom.room.sign_ins import SignIn
 from opsroom.room.viewer import LOAD_AGAIN_SECONDS, Viewer, arrive, refusal, signed_in, to_sign_in
 
@@ -40,19 +40,23 @@ class BoardState(BoardCommands, rx.State):
     phase: rx.Field[str] = rx.field("loading")
     problem_title: rx.Field[str] = rx.field("")
     problem_text: rx.Field[str] = rx.field("")
-    needs_you: rx.Field[list[SessionItem]] = rx.field(default_factory=list)
-    working: rx.Field[list[SessionItem]] = rx.field(default_factory=list)
-    done: rx.Field[list[SessionItem]] = rx.field(default_factory=list)
-    listed: rx.Field[bool] = rx.field(False)
-    list_freshness: rx.Field[Freshness] = rx.field(default_factory=Freshness)
-    query: rx.Field[str] = rx.field("")
-    show_archived: rx.Field[bool] = rx.field(False)
-    archived: rx.Field[list[SessionItem]] = rx.field(default_factory=list)
     head: rx.Field[BoardHead] = rx.field(default_factory=BoardHead)
     lane_a: rx.Field[LaneCard] = rx.field(default_factory=lambda: LaneCard(letter="A"))
+    active_a: rx.Field[list[RunView]] = rx.field(default_factory=list)
+    queue_a: rx.Field[list[QueueCard]] = rx.field(default_factory=list)
+    finished_a: rx.Field[list[DoneCard]] = rx.field(default_factory=list)
     lane_b: rx.Field[LaneCard] = rx.field(default_factory=lambda: LaneCard(letter="B"))
+    active_b: rx.Field[list[RunView]] = rx.field(default_factory=list)
+    queue_b: rx.Field[list[QueueCard]] = rx.field(default_factory=list)
+    finished_b: rx.Field[list[DoneCard]] = rx.field(default_factory=list)
     lane_c: rx.Field[LaneCard] = rx.field(default_factory=lambda: LaneCard(letter="C"))
+    active_c: rx.Field[list[RunView]] = rx.field(default_factory=list)
+    queue_c: rx.Field[list[QueueCard]] = rx.field(default_factory=list)
+    finished_c: rx.Field[list[DoneCard]] = rx.field(default_factory=list)
     lane_d: rx.Field[LaneCard] = rx.field(default_factory=lambda: LaneCard(letter="D"))
+    active_d: rx.Field[list[RunView]] = rx.field(default_factory=list)
+    queue_d: rx.Field[list[QueueCard]] = rx.field(default_factory=list)
+    finished_d: rx.Field[list[DoneCard]] = rx.field(default_factory=list)
     freshness: rx.Field[Freshness] = rx.field(default_factory=Freshness)
     creating: rx.Field[bool] = rx.field(False)
     create_error: rx.Field[str] = rx.field("")
@@ -64,10 +68,8 @@ class BoardState(BoardCommands, rx.State):
         try:
             sign_in = await arrive(self)
             tab = broadcast.tab_of(self)
-            sessions = await watch(tab, sign_in, _sessions())
-            self._take(await sessions.snapshot())
-            self.listed = True
-            wanted = self._wanted()
+            sessions = await watch(tab, sign_in, session_list())
+            wanted = self._wanted(await sessions.snapshot())
             if wanted != self.selected or not wanted:
                 self.phase, self.selected = "loading" if wanted else "empty", wanted
             yield
@@ -95,32 +97,15 @@ class BoardState(BoardCommands, rx.State):
         await asyncio.sleep(LOAD_AGAIN_SECONDS)
         return BoardState.load
 
-    def _wanted(self) -> str:
+    def _wanted(self, sessions: dict[str, Any]) -> str:
         path = self.router.url.path.strip("/").split("/")
         if len(path) == 2 and path[0] == "sessions":
             return path[1]
-        return pick({"needs_you": self.needs_you, "working": self.working, "done": self.done})
+        return pick(sessions)
 
     def _take(self, values: dict[str, Any]) -> None:
         for name, value in values.items():
             setattr(self, name, value)
-
-    @rx.event
-    def search(self, text: str) -> None:
-        """Narrow the session list."""
-        self.query = text
-
-    @rx.event
-    async def toggle_archived(self) -> Any:
-        """Show the archived sessions, or not any more."""
-        try:
-            control_plane = signed_in(self).control_plane
-            self.show_archived = not self.show_archived
-            if self.show_archived:
-                groups = grouped(await control_plane.list_sessions(archived=True))
-                self.archived = [item for group in groups.values() for item in group]
-        except OpsRoomError as error:
-            return refusal(error)
 
     @rx.event
     def open_create(self) -> None:
@@ -157,14 +142,6 @@ class BoardState(BoardCommands, rx.State):
         return _board(session_id)
 
 
-def _sessions() -> Subject:
-    async def read(sign_in: SignIn) -> Picture:
-        sessions = await sign_in.control_plane.list_sessions()
-        return Picture(values=grouped(sessions), as_of=iso(dt.datetime.now(dt.UTC)))
-
-    return Subject("sessions", read, BoardState, "list_freshness")
-
-
 def _board(session_id: str) -> Subject:
     async def read(sign_in: SignIn, lanes: frozenset[str] | None = None) -> Picture:
         board = await sign_in.control_plane.read_board(session_id, lanes)
@@ -175,20 +152,24 @@ def _board(session_id: str) -> Subject:
 
 
 def _sidebar() -> rx.Component:
+    sessions = SessionList
     shown = SidebarVars(
-        listed=BoardState.listed,
+        listed=sessions.listed,
         none=BoardState.phase == "empty",
-        groups={"Needs you": BoardState.needs_you, "Working": BoardState.working, "Done": BoardState.done},
-        show_archived=BoardState.show_archived,
-        archived=BoardState.archived,
+        groups={"Needs you": sessions.needs_you, "Working": sessions.working, "Done": sessions.done},
+        show_archived=sessions.show_archived,
+        archived=sessions.archived,
         selected=BoardState.selected,
-        query=BoardState.query,
+        query=sessions.query,
     )
-    return sidebar(shown, Viewer.may_operate, BoardState.open_create, BoardState.search, BoardState.toggle_archived)
+    return sidebar(shown, Viewer.may_operate, BoardState.open_create, sessions.search, sessions.toggle_archived)
+
+
+def _lane(letter: str) -> LaneVars:
+    return LaneVars(*(getattr(BoardState, f"{what}_{letter}") for what in ("lane", "active", "queue", "finished")))
 
 
 def _ready() -> rx.Component:
-    cards = (BoardState.lane_a, BoardState.lane_b, BoardState.lane_c, BoardState.lane_d)
     head, may = BoardState.head, Viewer.may_operate
     launch = rx.Var.create(f"/sessions/{head.id}/launch")
     on_session = SessionActions(
@@ -209,18 +190,18 @@ def _ready() -> rx.Component:
     )
     return rx.fragment(
         board_head(head, launch, may, on_session),
-        board_notices(head, BoardState.needs_you, may, on_session),
+        board_notices(head, SessionList.needs_you, may, on_session),
         rx.el.div(
             *(
                 lane(
-                    card,
+                    _lane(letter.lower()),
                     letter,
                     launch_href=launch,
                     allowed=may & ~head.archived,
                     peek=PeekState.opened,
                     act=on_runs,
                 )
-                for letter, card in zip(LANES, cards, strict=True)
+                for letter in LANES
             ),
             class_name="lanes",
         ),
@@ -302,6 +283,6 @@ def board() -> rx.Component:
         ),
         active="board",
         account=user_menu(Viewer.name, Viewer.initials, Viewer.email, Viewer.role),
-        freshness=rx.cond(BoardState.phase == "ready", BoardState.freshness, BoardState.list_freshness),
+        freshness=rx.cond(BoardState.phase == "ready", BoardState.freshness, SessionList.list_freshness),
         menu=True,
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+from typing import Final
 
 import reflex as rx
 
@@ -13,6 +14,8 @@ from opsroom.domain.lifecycle import at_least
 from opsroom.room.live import Picture, Subject
 from opsroom.room.present import REASON_WORDS, STATUS_WORDS, iso, span
 from opsroom.room.sign_ins import SignIn
+
+PACE_SECONDS: Final = 1.0
 
 
 class Attention(rx.State):
@@ -37,7 +40,7 @@ def attention(member: Member) -> Subject:
         needs = len(mine) + sum(session.unseen for session in sessions)
         return Picture({"needs": needs, "notes": notes}, as_of=iso(dt.datetime.now(dt.UTC)))
 
-    return Subject("sessions", read, Attention, lasting=True)
+    return Subject("sessions", read, Attention, lasting=True, pace=PACE_SECONDS)
 
 
 async def _none() -> tuple[InboxItem, ...]:

@@ -22,6 +22,9 @@ class FleetState(rx.State):
     fleet_freshness: rx.Field[Freshness] = rx.field(default_factory=Freshness)
 
 
+PACE_SECONDS: Final = 1.0
+
+
 def fleet_subject() -> Subject:
     """Read whenever a run changes its state, and by the clock: a worker that comes or goes rings no bell."""
 
@@ -29,7 +32,7 @@ def fleet_subject() -> Subject:
         fleet = await sign_in.control_plane.read_fleet()
         return Picture({"fleet": fleet_view(fleet)}, as_of=iso(fleet.read_at), busy=bool(fleet.active or fleet.queued))
 
-    return Subject("sessions", read, FleetState, "fleet_freshness")
+    return Subject("sessions", read, FleetState, "fleet_freshness", pace=PACE_SECONDS)
 
 
 def fleet_view(fleet: Fleet) -> FleetView:

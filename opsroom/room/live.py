@@ -8,7 +8,6 @@ two.
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -123,17 +122,15 @@ class Live:
         return Freshness(state.liveness, self._as_of, state.reason or "") if state else Freshness()
 
     async def _run(self, ended: Callable[[], None]) -> None:
-        feed = self._feed = self._sign_in.control_plane.feed(self._subject.topic, on_state=self._liveness_changed)
+        feed = self._feed = self._sign_in.control_plane.feed(
+            self._subject.topic, least_seconds=self._subject.pace, on_state=self._liveness_changed
+        )
         ticker = asyncio.create_task(self._tick(feed), name=f"live tick: {self._subject.topic}")
-        last_read = 0.0
         try:
             async with feed:
                 async for ring in feed:
                     if not sign_ins().is_open(self._sign_in):
                         raise NotAuthenticated("Signed out.")
-                    if ring.cause != "resync":
-                        await asyncio.sleep(last_read + self._subject.pace - time.monotonic())
-                    last_read = time.monotonic()
                     waiting, self._begun_after = self._begun_after, []
                     try:
                         picture = await self._read(ring)

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from opsroom.components.views import BoardHead, DoneCard, LaneCard, QueueCard, RunView, SessionItem, TemplateView
 from opsroom.control_plane.models import Board, Card, LaneView, SessionSummary, Template
@@ -158,7 +158,7 @@ def done_card(card: Card) -> DoneCard:
 
 
 def lane_card(lane: LaneView, *, held: bool = False) -> LaneCard:
-    """A lane with its runs; `held`: its session is paused."""
+    """A lane; `held`: its session is paused."""
     waiting = lane.queued
     return LaneCard(
         letter=lane.lane,
@@ -168,9 +168,7 @@ def lane_card(lane: LaneView, *, held: bool = False) -> LaneCard:
         paused=lane.paused_at is not None,
         capacity=lane.capacity,
         slots=[i < len(lane.active) for i in range(max(lane.capacity, len(lane.active)))],
-        active=[run_view(card) for card in lane.active],
-        queue=[queue_card(card) for card in lane.queue],
-        finished=[done_card(card) for card in lane.finished],
+        taken=len(lane.active),
         idle=_idle(lane, held),
         queued=waiting,
         unshown=max(0, waiting - len(lane.queue)),
@@ -201,18 +199,28 @@ def _lane_word(lane: LaneView) -> str:
     return "Waiting" if lane.queued else "Idle"
 
 
-def board_values(board: Board) -> dict[str, BoardHead | LaneCard]:
-    """The vars of a board: its head, and `lane_a` to `lane_d` for the lanes that were read."""
+def board_values(board: Board) -> dict[str, Any]:
+    """The vars of a board: its head, and `lane_a`, `active_a`, `queue_a`, `finished_a` and so on for the lanes that
+    were read.
+    """
     held = board.session.paused_at is not None
-    head = BoardHead(
-        id=board.session.id,
-        title=board.session.title,
-        intent=board.session.intent,
-        archived=board.session.archived_at is not None,
-        paused_at=iso(board.session.paused_at),
-        created_at=iso(board.session.created_at),
-    )
-    return {"head": head, **{f"lane_{lane.lane.lower()}": lane_card(lane, held=held) for lane in board.lanes}}
+    values: dict[str, Any] = {
+        "head": BoardHead(
+            id=board.session.id,
+            title=board.session.title,
+            intent=board.session.intent,
+            archived=board.session.archived_at is not None,
+            paused_at=iso(board.session.paused_at),
+            created_at=iso(board.session.created_at),
+        )
+    }
+    for lane in board.lanes:
+        letter = lane.lane.lower()
+        values[f"lane_{letter}"] = lane_card(lane, held=held)
+        values[f"active_{letter}"] = [run_view(card) for card in lane.active]
+        values[f"queue_{letter}"] = [queue_card(card) for card in lane.queue]
+        values[f"finished_{letter}"] = [done_card(card) for card in lane.finished]
+    return values
 
 
 def session_item(session: SessionSummary) -> SessionItem:

@@ -36,21 +36,37 @@ begin
     perform private.fail('ORN01', format('there is no session %s', coalesce(p_session_id::text, '(none given)')), 'List them with: opsroom sessions');
   end if;
   return json_build_object('session', v_session, 'read_at', clock_timestamp(), 'lanes', (
+    with wanted as materialized (
+      select * from public.lanes as l where l.session_id = p_session_id and (p_lanes is null or l.lane = any (p_lanes))
+    ), placed as materialized (
+      select l.lane, part.name as part, part.run from wanted as l cross join lateral (
+        select 'active' as name, r as run from public.runs as r
+        where r.session_id = l.session_id and r.lane = l.lane and r.status in ('claimed', 'running')
+        union all
+        select 'queue', q from (
+          select q from public.runs as q where q.session_id = l.session_id and q.lane = l.lane and q.status = 'queued'
+          order by q.priority desc, q.place_at, q.id limit 25) as q (q)
+        union all
+        select 'finished', f from (
+          select f from public.runs as f where f.session_id = l.session_id and f.lane = l.lane
+            and f.status in ('succeeded', 'failed', 'cancelled', 'timed_out')
+          order by f.finished_at desc limit 25) as f (f)) as part
+    ), cards as materialized (
+      select p.lane, p.part, p.run, c.card from private.run_cards((select array_agg(run) from placed)) as c
+      join placed as p on (p.run).id = c.run_id
+    )
     select json_agg(json_build_object(
       'lane', l.lane,
       'capacity', l.capacity,
       'paused_at', l.paused_at,
       'queued', (select count(*) from public.runs as r where r.session_id = l.session_id and r.lane = l.lane and r.status = 'queued'),
-      'active', (select coalesce(json_agg(private.run_json(r) order by r.claimed_at, r.id), '[]') from public.runs as r
-                 where r.session_id = l.session_id and r.lane = l.lane and r.status in ('claimed', 'running')),
-      'queue', (select coalesce(json_agg(private.run_json(r) order by r.priority desc, r.place_at, r.id), '[]') from (
-                  select * from public.runs as q where q.session_id = l.session_id and q.lane = l.lane and q.status = 'queued'
-                  order by q.priority desc, q.place_at, q.id limit 25) as r),
-      'finished', (select coalesce(json_agg(private.run_json(r) order by r.finished_at desc, r.id), '[]') from (
-                  select * from public.runs as f where f.session_id = l.session_id and f.lane = l.lane
-                    and f.status in ('succeeded', 'failed', 'cancelled', 'timed_out')
-                  order by f.finished_at desc limit 25) as r)
-    ) order by l.lane) from public.lanes as l where l.session_id = p_session_id and (p_lanes is null or l.lane = any (p_lanes))));
+      'active', (select coalesce(json_agg(c.card order by (c.run).claimed_at, (c.run).id), '[]')
+                 from cards as c where c.lane = l.lane and c.part = 'active'),
+      'queue', (select coalesce(json_agg(c.card order by (c.run).priority desc, (c.run).place_at, (c.run).id), '[]')
+                from cards as c where c.lane = l.lane and c.part = 'queue'),
+      'finished', (select coalesce(json_agg(c.card order by (c.run).finished_at desc, (c.run).id), '[]')
+                   from cards as c where c.lane = l.lane and c.part = 'finished')
+    ) order by l.lane) from wanted as l));
 end;
 $$;
 

@@ -238,7 +238,8 @@ begin
     v_last := v_runs[v_limit];
   end if;
   return json_build_object(
-    'runs', (select coalesce(json_agg(private.run_json(v_runs[n]) order by n), '[]') from generate_subscripts(v_runs, 1) as n),
+    'runs', (select coalesce(json_agg(c.card order by r.queued_at desc, r.id), '[]')
+             from private.run_cards(v_runs) as c join unnest(v_runs) as r on r.id = c.run_id),
     'sessions', (select coalesce(json_object_agg(s.id, s.title), '{}') from public.sessions as s
                  where s.id in (select r.session_id from unnest(v_runs) as r)),
     'next', case when v_last.id is not null then private.run_cursor(v_last) end,
@@ -266,8 +267,9 @@ begin
     'select * from (select * from public.runs as r where %s order by r.queued_at desc, r.id limit %s) as r where %s limit 100',
     private.beyond(p_after, false), private.sort_limit(), v_where))), 0);
   return json_build_object(
-    'runs', (select coalesce(json_agg(private.run_json(r) order by r.queued_at desc, r.id), '[]') from public.runs as r
-             where r.id = any (p_run_ids)),
+    'runs', (select coalesce(json_agg(c.card order by r.queued_at desc, r.id), '[]')
+             from private.run_cards((select array_agg(r) from public.runs as r where r.id = any (p_run_ids))) as c
+             join public.runs as r on r.id = c.run_id),
     'newer', v_newer,
     'read_at', clock_timestamp());
 end;

@@ -31,13 +31,20 @@ class Watcher:
     """A reader as a page is one: reads at each ring, and says when a read did not succeed."""
 
     def __init__(
-        self, room: ControlPlane, topics: tuple[str, ...], read: Callable[[Ring], object], poll_seconds: float
+        self,
+        room: ControlPlane,
+        topics: tuple[str, ...],
+        read: Callable[[Ring], object],
+        poll_seconds: float,
+        least_seconds: float,
     ) -> None:
         self.rings: list[Ring] = []
         self.states: list[FeedState] = []
         self._read = read
         self._moved = asyncio.Event()
-        self.feed = room.feed(*topics, poll_seconds=poll_seconds, on_state=self.state_changed)
+        self.feed = room.feed(
+            *topics, poll_seconds=poll_seconds, least_seconds=least_seconds, on_state=self.state_changed
+        )
 
     def state_changed(self, state: FeedState) -> None:
         self.states.append(state)
@@ -66,9 +73,13 @@ class Watcher:
 
 @contextlib.asynccontextmanager
 async def watching(
-    room: ControlPlane, *topics: str, read: Callable[[Ring], object] = lambda _: None, poll_seconds: float = 0.3
+    room: ControlPlane,
+    *topics: str,
+    read: Callable[[Ring], object] = lambda _: None,
+    poll_seconds: float = 0.3,
+    least_seconds: float = 0.0,
 ) -> AsyncIterator[Watcher]:
-    watcher = Watcher(room, topics, read, poll_seconds)
+    watcher = Watcher(room, topics, read, poll_seconds, least_seconds)
     async with watcher.feed:
         task = asyncio.create_task(watcher.run())
         try:
@@ -98,7 +109,7 @@ async def test_a_change_is_heard_within_300_milliseconds(operator: ControlPlane,
 
 
 async def test_a_burst_melts_into_few_rings(operator: ControlPlane, session: Session) -> None:
-    async with watching(operator, f"session:{session.id}", poll_seconds=60) as watcher:
+    async with watching(operator, f"session:{session.id}", poll_seconds=60, least_seconds=0.1) as watcher:
         await watcher.until_liveness("live")
         watcher.rings.clear()
         started = time.monotonic()

@@ -39,7 +39,7 @@ def test_an_update_names_vars_as_the_frontend_does() -> None:
 
 
 def test_views_reach_the_browser_as_plain_objects() -> None:
-    text = json_dumps(StateUpdate(delta={"s": {"lane_a": LaneCard(letter="A", active=[RunView(id="1")])}}))
+    text = json_dumps(StateUpdate(delta={"s": {"lane_a": LaneCard(letter="A"), "active_a": [RunView(id="1")]}}))
     assert '"letter":"A"' in text.replace(": ", ":")
     assert '"id":"1"' in text.replace(": ", ":")
 
