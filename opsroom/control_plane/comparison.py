@@ -15,7 +15,9 @@ from opsroom.control_plane.story import Proof
 from opsroom.domain.errors import EvidenceExpired
 
 MOST_EVENTS: Final = 5000
-PAGE: Final = 1000
+MOST_OUTPUT: Final = 2 << 20
+"""Characters of a run's output that are compared, and a page more: both texts are held in memory."""
+PAGE: Final = 200
 LARGEST_TEXT: Final = 256 << 10
 """Bytes of an artifact that are read to be compared."""
 MOST_TEXTS: Final = 12
@@ -186,8 +188,8 @@ async def _bytes(room: ControlPlane, artifact: Artifact) -> bytes:
 async def _outputs(room: ControlPlane, run_id: str) -> tuple[dict[str, str], bool]:
     """What the steps of a run said, by step and stream, and whether there was more than is read."""
     said: dict[str, list[str]] = defaultdict(list)
-    cursor = 0
-    while cursor < MOST_EVENTS:
+    cursor = size = 0
+    while cursor < MOST_EVENTS and size < MOST_OUTPUT:
         page = await room.read_events(run_id, after=cursor, limit=PAGE)
         for event in page.events:
             if event.expired_at:
@@ -197,6 +199,7 @@ async def _outputs(room: ControlPlane, run_id: str) -> tuple[dict[str, str], boo
             if event.type == "output":
                 chunk = event.message + ("" if event.data.get("partial") else "\n")
                 said[f"{event.step}, {event.data.get('stream', 'stdout')}"].append(chunk)
+                size += len(chunk)
             cursor = event.seq
         if not page.events or cursor >= page.last_seq:
             return {key: "".join(chunks) for key, chunks in said.items()}, False

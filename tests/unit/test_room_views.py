@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from opsroom.control_plane.fleet import Fleet
 from opsroom.control_plane.models import Card, RunEvent
 from opsroom.room.artifact_views import as_prose
+from opsroom.room.fleet import fleet_view
 from opsroom.room.log_stream import lines
 from opsroom.room.present import run_view, size, span
 from opsroom.room.present_run import artifact_view, phases
@@ -35,6 +37,24 @@ def test_a_card_counts_the_step_at_work() -> None:
     over = run_view(card(status="failed", reason="lost", finished_at=AT, steps_total=3, steps_done=1))
     assert (over.steps, over.steps_label, over.reason) == (["done", "todo", "todo"], "1/3", "the worker vanished")
     assert over.heartbeat_at == ""
+
+
+@pytest.mark.parametrize(
+    ("made", "waiting", "alarm"),
+    [
+        (None, None, ""),  # nobody has a signing key
+        (2000, None, ""),  # nothing has ended since
+        (2000, 30, ""),
+        (2000, 1500, "Checkpoints are overdue"),
+        (30, 1500, ""),  # many at once: they come one after the other
+    ],
+)
+def test_checkpoints_alarm_when_ends_are_not_published(made: int | None, waiting: int | None, alarm: str) -> None:
+    def ago(seconds: int | None) -> dt.datetime | None:
+        return None if seconds is None else AT - dt.timedelta(seconds=seconds)
+
+    last = {"number": 4, "at": ago(made), "waiting_since": ago(waiting)} if made else None
+    assert fleet_view(Fleet.model_validate({"read_at": AT, "checkpoint": last})).alarm == alarm
 
 
 def test_phases_are_as_long_as_they_took() -> None:
