@@ -102,7 +102,7 @@ export function ArtifactView({ src, inPlace = false, onClose }) {
     return h("section", { className: "panel artifact-view", "aria-label": "Artifact", "aria-busy": true },
       h("div", { className: "artifact-wait" }, [38, 64, 52, 70].map((w) => h("div", { key: w, className: "skeleton", style: { width: `${w}%`, height: 13 } }))));
   }
-  const there = view.shape !== "refused" && view.shape !== "missing";
+  const there = !["refused", "missing", "expired"].includes(view.shape);
   const about = [view.kind, view.media_type, view.shape !== "link" && view.size !== undefined && bytes(view.size), view.step && `from ${view.step}`].filter(Boolean);
   return h(
     "section",

@@ -39,7 +39,12 @@ def artifacts(
             output.print_json(found)
         elif download is None:
             rows = (
-                (item.name, item.kind, _size(item.size_bytes), item.url or f"sha256:{(item.sha256 or '')[:16]}…")
+                (
+                    item.name,
+                    item.kind,
+                    _size(item.size_bytes),
+                    item.url or f"sha256:{(item.sha256 or '')[:16]}…" + (" expired" if item.expired_at else ""),
+                )
                 for item in found
             )
             output.print_table(("NAME", "KIND", "SIZE", "URL"), rows, empty="This run has no artifacts.")
@@ -55,6 +60,10 @@ async def _download(room: "ControlPlane", artifact: "Artifact", folder: Path, *,
     if artifact.object_path is None:
         if not quiet:
             say(f"{artifact.name}: link to {artifact.url}")
+        return
+    if artifact.expired_at:
+        if not quiet:
+            say(f"{artifact.name}: expired on {artifact.expired_at:%Y-%m-%d}; see the run's bundle")
         return
     target = _target(folder, artifact.name)
     draft = target.with_name(target.name + ".part")

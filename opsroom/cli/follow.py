@@ -54,11 +54,13 @@ async def follow(room: ControlPlane, run_id: str, *, as_json: bool = False) -> R
 async def _print_from(room: ControlPlane, run_id: str, cursor: int, *, as_json: bool) -> tuple[int, bool]:
     while True:
         page = await room.read_events(run_id, after=cursor, limit=PAGE)
+        expired = False
         for event in page.events:
             if as_json:
                 print_json_line(event)
-            else:
+            elif not (event.expired_at and expired):
                 _print_event(event)
+            expired = event.expired_at is not None
             cursor = event.seq
         if not page.events or cursor >= page.last_seq:
             return cursor, page.terminal
@@ -66,6 +68,10 @@ async def _print_from(room: ControlPlane, run_id: str, cursor: int, *, as_json: 
 
 def _print_event(event: RunEvent) -> None:
     when = Text(_clock(event.at), style="bright_black")
+    if event.expired_at:
+        gone = f"The text of this log expired on {event.expired_at:%Y-%m-%d}; `opsroom bundle` has it."
+        console.print(Text.assemble(when, " ", Text(gone, style="italic")), soft_wrap=True)
+        return
     match event.type:
         case "output":
             style = "yellow" if event.data.get("stream") == "stderr" else ""

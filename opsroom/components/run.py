@@ -167,6 +167,7 @@ def artifact_row(item: rx.Var[ArtifactView], opened: rx.Var[str], on_preview: An
             rx.el.span(item.kind),
             rx.cond(item.size, rx.el.span(item.size, class_name="num")),
             rx.cond(item.carried, rx.el.span("carried over", title="Made by an earlier attempt")),
+            rx.cond(item.expired, rx.el.span("expired", title=item.expired)),
             rx.cond(item.digest, rx.el.span(item.digest, class_name="mono cut", title="sha256")),
             class_name="artifact-meta",
         ),

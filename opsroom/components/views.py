@@ -272,3 +272,4 @@ class ArtifactView:
     page: str = ""
     link: bool = False
     carried: bool = False
+    expired: str = ""

@@ -36,7 +36,7 @@ from opsroom.control_plane.queries import select_ended_runs, select_members, sel
 from opsroom.control_plane.realtime import Feed, FeedState
 from opsroom.control_plane.reports import Reports
 from opsroom.control_plane.rest import Rest
-from opsroom.domain.errors import InvalidArgument
+from opsroom.domain.errors import EvidenceExpired, InvalidArgument
 
 ARTIFACT_BUCKET = "artifacts"
 
@@ -103,6 +103,7 @@ class ControlPlane(Reports, Library, Gates, Bundles, Checkpoints, Keeping):
             raise InvalidArgument(
                 f"Artifact {artifact.name!r} is a link and has no bytes.", hint=f"Open {artifact.url}."
             )
+        _refuse_expired(artifact)
         async with self._rest.object(ARTIFACT_BUCKET, artifact.object_path) as response:
             yield _checked(response.aiter_bytes(64 * 1024), artifact)
 
@@ -113,6 +114,7 @@ class ControlPlane(Reports, Library, Gates, Bundles, Checkpoints, Keeping):
         """
         if artifact.object_path is None:
             raise InvalidArgument(f"Artifact {artifact.name!r} is a link and has no bytes.")
+        _refuse_expired(artifact)
         async with self._rest.object(ARTIFACT_BUCKET, artifact.object_path, part) as response:
             yield response
 
@@ -138,6 +140,14 @@ class ControlPlane(Reports, Library, Gates, Bundles, Checkpoints, Keeping):
             least_seconds=least_seconds,
             on_state=on_state,
             session_of=session_of,
+        )
+
+
+def _refuse_expired(artifact: Artifact) -> None:
+    if artifact.expired_at:
+        raise EvidenceExpired(
+            f"The bytes of artifact {artifact.name!r} expired on {artifact.expired_at:%Y-%m-%d}.",
+            hint="The run's bundle has them, if they were at most 32 MiB; the digest stays on record.",
         )
 
 

@@ -56,6 +56,7 @@ class RunState(rx.State):
     replays: rx.Field[list[ReplayRow]] = rx.field(default_factory=list)
     params: rx.Field[str] = rx.field("")
     facts: rx.Field[list[tuple[str, str]]] = rx.field(default_factory=list)
+    held: rx.Field[str] = rx.field("")
     freshness: rx.Field[Freshness] = rx.field(default_factory=Freshness)
     opened: rx.Field[str] = rx.field("")
     asked: rx.Field[str] = rx.field("")
@@ -236,6 +237,7 @@ def _ready() -> rx.Component:
                 class_name="run-message run-gate",
             ),
         ),
+        rx.cond(RunState.held, rx.el.div(notice("info", RunState.held), class_name="run-message")),
         rx.cond(
             run.message & (run.status != "succeeded"),
             rx.el.div(

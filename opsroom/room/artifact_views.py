@@ -14,6 +14,7 @@ from markdown_it import MarkdownIt
 from opsroom.control_plane.client import ControlPlane
 from opsroom.control_plane.errors import ArtifactMissing
 from opsroom.control_plane.models import Artifact
+from opsroom.domain.errors import EvidenceExpired
 from opsroom.room.archive_list import NotListed, tar_list, zip_list
 from opsroom.room.diff_rows import diff_rows
 from opsroom.room.json_rows import json_rows
@@ -93,6 +94,8 @@ async def view_of(room: ControlPlane, artifact: Artifact) -> dict[str, Any]:
         return {**record, "note": "", **await _drawn(room, artifact, shape, size)}
     except ArtifactMissing as error:
         return {**record, "shape": "missing", "note": f"{error.message} {error.hint}"}
+    except EvidenceExpired as error:
+        return {**record, "shape": "expired", "note": f"{error.message} {error.hint}"}
 
 
 async def _drawn(  # noqa: PLR0911 - one return per shape

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from opsroom.control_plane.models import RunEvent
 from opsroom.domain.errors import OpsRoomError
+from opsroom.room.present_keeping import day
 from opsroom.room.sign_ins import SignIn
 
 PAGE: Final = 1000
@@ -52,8 +53,14 @@ def lines(events: Iterable[RunEvent]) -> Iterable[dict[str, Any]]:
     """What the log shows of events: one entry per line of text. k: stdout, stderr or system; l: level; s: step; t:
     time.
     """
+    expired = False
     for event in events:
-        if event.type in _SILENT:
+        if event.type in _SILENT or (event.expired_at and expired):
+            continue
+        expired = event.expired_at is not None
+        if event.expired_at:
+            gone = f"The text of this log expired on {day(event.expired_at)}; the run's bundle has it."
+            yield {"t": event.at.isoformat(), "s": event.step or "", "l": "info", "k": "system", "m": gone}
             continue
         kind = str(event.data.get("stream", "stdout")) if event.type == "output" else "system"
         common = {"t": event.at.isoformat(), "s": event.step or "", "l": event.level, "k": kind}

@@ -12,6 +12,7 @@ from opsroom.control_plane.models import Artifact, Card, RunDetail, Step
 from opsroom.room.plan import lay_out
 from opsroom.room.present import iso, run_view, size, span
 from opsroom.room.present_compare import replay_rows, replay_view
+from opsroom.room.present_keeping import day, held, kept
 from opsroom.room.present_story import attempts, deeds, proofs, run_acts
 
 
@@ -33,7 +34,8 @@ def run_values(detail: RunDetail) -> dict[str, Any]:
         "replay": replay_view(detail),
         "replays": replay_rows(detail),
         "params": json.dumps(dict(run.params), indent=2, ensure_ascii=False) if run.params else "",
-        "facts": facts(run),
+        "facts": facts(run) + kept(detail.retention),
+        "held": held(detail),
     }
 
 
@@ -95,16 +97,18 @@ def artifact_view(artifact: Artifact) -> ArtifactView:
     """An artifact with the way to its bytes, or to where a link leads."""
     link = artifact.object_path is None
     href = _web(artifact.url) if link else f"/api/runs/{artifact.run_id}/artifacts/{artifact.id}"
+    gone = artifact.expired_at
     return ArtifactView(
         id=artifact.id,
         name=artifact.name,
         kind=artifact.kind,
         size=size(artifact.size_bytes),
         digest=(artifact.sha256 or "")[:12],
-        href=href,
+        href="" if gone else href,
         page=f"/runs/{artifact.run_id}/artifacts/{artifact.id}",
         link=link,
         carried=artifact.carried_from is not None,
+        expired=f"Its bytes expired on {day(gone)}; its digest stays" if gone else "",
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from opsroom.components.run_views import AttemptView, DeedView, ProofView, RunActs
 from opsroom.control_plane.models import Attempt, Deed, Proof, RunDetail
 from opsroom.room.present import REASON_WORDS, STATUS_WORDS, iso, size, span
+from opsroom.room.present_keeping import MACHINES, amount
 
 _SOMEBODY: Final = "Somebody"
 _LONGEST: Final = 2000
@@ -81,6 +82,8 @@ def deeds(detail: RunDetail) -> list[DeedView]:
 
 def _deed(deed: Deed) -> DeedView:
     details = deed.details
+    if did := MACHINES.get(deed.action):
+        return DeedView("Retention", did, amount(details), iso(deed.at), machine=True)
     did = {
         "run.created": "launched it as a replay" if details.get("replay_of") else "launched it",
         "run.cancel_requested": "cancelled it by force" if details.get("force") else "asked to cancel it",
@@ -88,6 +91,8 @@ def _deed(deed: Deed) -> DeedView:
         "run.moved": _moved(details),
         "gate.approved": f"approved {details.get('step') or 'the launch'}",
         "gate.denied": f"denied {details.get('step') or 'the launch'}",
+        "hold.placed": "put it on legal hold",
+        "hold.released": "released a legal hold",
     }.get(deed.action) or deed.action.removeprefix("run.").replace("_", " ").replace(".", " ")
     why = details.get("reason") or details.get("comment") or ""
     return DeedView(deed.by or _SOMEBODY, did, str(why), iso(deed.at))

@@ -104,9 +104,9 @@ async def publisher(gateway: Gateway, signing: Path) -> AsyncIterator[Path]:
     await process.wait()
 
 
-async def published(owner: Owner, room: ControlPlane, session: Session, log: Path) -> str:
+async def published(owner: Owner, room: ControlPlane, session: Session, log: Path, template: str = "t-hello") -> str:
     """A run that has ended, and whose end is published."""
-    run = await room.create_run(session.id, "t-hello", {})
+    run = await room.create_run(session.id, template, {})
 
     async def there() -> bool:
         rows = await owner.sql(

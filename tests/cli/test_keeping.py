@@ -3,10 +3,25 @@
 import csv
 import json
 import stat
+from pathlib import Path
 
 from opsroom.control_plane.client import ControlPlane
 from opsroom.control_plane.models import Session
 from tests.cli.command import Shell
+from tests.cli.test_checkpoints import Owner, owner, published, publisher, signing
+from tests.worker.room import eventually
+
+__all__ = ["owner", "publisher", "signing"]
+
+KEPT = {
+    "slug": "t-kept", "title": "Test t-kept", "deterministic": True, "retention": {"large_artifact_bytes": 0},
+    "steps": [
+        {
+            "id": "work", "title": "Work", "kind": "shell", "artifacts": [{"path": "*.md"}],
+            "with": {"script": "echo a secret of the past; echo x > report.md"},
+        }
+    ],
+}  # fmt: skip
 
 
 async def test_a_hold_is_placed_listed_and_released(
@@ -28,13 +43,7 @@ async def test_a_hold_is_placed_listed_and_released(
         assert (await administrator.run("release-hold", hold_id, "--reason", "Closed")).code == 0
     assert (await admin.read_run(run.id)).holds == ()
     assert "released by" in (await viewer.run("holds", "--released")).out
-    for arguments in (
-        ("--reason", "x"),
-        (run.id, "--session", session.title, "--reason", "x"),
-        (run.id, "--reason", " "),
-    ):
-        assert (await operator.run("hold", *arguments)).code == 2
-    assert (await administrator.run("release-hold", run.id, "--reason", "x")).code == 2
+    assert (await operator.run("hold", run.id, "--session", session.title, "--reason", "x")).code == 2
     assert (await viewer.run("hold", run.id, "--reason", "x")).code == 6
 
 
@@ -86,3 +95,50 @@ async def test_pages_of_the_audit_log_follow_each_other_without_a_gap(admin: Con
         ids += [entry["id"] for entry in first["entries"]]
     assert ids[: len(whole)] == whole
     assert len(ids) == len(whole) + 1, "and the entry of the first export"
+
+
+async def test_what_has_expired_looks_like_no_tampering_and_is_in_the_bundle(
+    administrator: Shell,
+    operator: Shell,
+    admin: ControlPlane,
+    session: Session,
+    owner: Owner,
+    publisher: Path,
+    signing: Path,
+) -> None:
+    await admin.save_template(KEPT)
+    old, young = [await published(owner, admin, session, publisher, "t-kept") for _ in range(2)]
+
+    async def bundled() -> bool:
+        return await admin.bundle(old) is not None and await admin.bundle(young) is not None
+
+    await eventually(bundled, "bundles", 30)
+    await owner.sql("update private.retention set logs_due_at = now(), artifacts_due_at = now() where run_id = %s", old)
+    due = await administrator.run("collect", "--dry-run", "--json")
+    assert [log["run_id"] for log in due.json["logs"]] == [item["run_id"] for item in due.json["artifacts"]] == [old]
+    assert "report.md" in (await administrator.run("collect", "--dry-run")).out
+    assert (await administrator.run("collect", "--json")).json["artifacts"] == 1
+
+    async def deleted() -> bool:
+        return not await owner.sql(
+            "select 1 from storage.objects where bucket_id = 'artifacts' and name like %s", f"{old}/%"
+        )
+
+    await eventually(deleted, "a worker, told at once, to delete the object", 20)
+    folder, root = str(administrator.folder / "published"), str(signing / "root.json")
+    assert (await administrator.run("checkpoint", "fetch", folder)).code == 0
+    whole = await administrator.run("checkpoint", "verify", folder, "--trust", root, "--against", "--events", "--json")
+    assert (whole.code, whole.json["holds"]) == (0, True), whole.out
+    assert (await administrator.run("bundle", old, "-o", "old.zip")).code == 0
+    told = await administrator.run("verify", "old.zip", "--trust", root, "--checkpoints", folder, "--json")
+    assert (told.code, told.json["left_out"]) == (0, 0), told.out
+
+    log = await operator.run("logs", old)
+    assert "expired on" in log.out and "a secret of the past" not in log.out
+    assert "a secret of the past" in (await operator.run("logs", young)).out
+    assert "expired" in (await operator.run("artifacts", old)).out
+    taken = await operator.run("artifacts", old, "--download", "taken")
+    assert (taken.code, list((operator.folder / "taken").glob("*"))) == (0, [])
+    for command in (("replay", old), ("compare", old, young)):
+        refused = await operator.run(*command, "--json")
+        assert (refused.code, refused.error["code"]) == (2, "evidence_expired"), command
