@@ -8,6 +8,10 @@ create unique index runs_by_retry_of on public.runs (retry_of) where retry_of is
 drop index public.runs_one_per_concurrency_key;
 create unique index runs_one_per_concurrency_key on public.runs (concurrency_key)
   where status in ('claimed', 'running') and concurrency_key is not null;
+-- Those in a worker's hands are few: one index for whose they are and which lane they take.
+drop index public.runs_held;
+drop index public.runs_taken;
+create index runs_taken on public.runs (session_id, lane, claimed_by) where status in ('claimed', 'running');
 drop index public.runs_by_rate;
 create index runs_by_rate on public.runs (template_slug, claimed_at) where claimed_at is not null and rate_runs is not null;
 

@@ -6,13 +6,14 @@ create type private.waiting_lane as (session_id uuid, lane text, capacity intege
 -- Lanes that have a free slot and a run ready to go. By the head's priority first, then sessions with the least running work, then age.
 -- Walks the queue's index lane by lane, so that the cost grows with the lanes that wait and not with the runs that do; the first entry of
 -- a lane is its head, unless that has to wait for its time.
-create or replace function private.waiting_lanes(p_now timestamptz)
-returns table (session_id uuid, lane text)
+drop function private.waiting_lanes(timestamptz);
+create function private.waiting_lanes(p_now timestamptz)
+returns private.waiting_lane[]
 language plpgsql stable
 set search_path = ''
 as $$
 begin
-  return query
+  return (
   with recursive waiting as (
     (select r.session_id, r.lane, r.priority, r.place_at, r.not_before from public.runs as r
      where r.status = 'queued' and not r.awaiting_approval order by r.session_id, r.lane, r.priority desc, r.place_at, r.id limit 1)
@@ -29,7 +30,8 @@ begin
   ), busy_sessions as (
     select b.session_id, max(b.in_session) as n from busy as b group by b.session_id
   )
-  select w.session_id, w.lane
+  select coalesce(array_agg(row(w.session_id, w.lane, l.capacity)::private.waiting_lane
+                            order by head.priority desc, coalesce(o.n, 0), head.place_at), '{}')
   from waiting as w
   join public.lanes as l on l.session_id = w.session_id and l.lane = w.lane and l.paused_at is null
   join public.sessions as s on s.id = w.session_id and s.paused_at is null
@@ -43,7 +45,7 @@ begin
        and (r.not_before is null or r.not_before <= p_now)
      order by r.priority desc, r.place_at, r.id limit 1)) as head
   where coalesce(b.n, 0) < l.capacity
-  order by head.priority desc, coalesce(o.n, 0), head.place_at;
+  );
 end;
 $$;
 
@@ -131,7 +133,7 @@ begin
   elsif v_worker.draining_at is not null or v_worker.stopped_at is not null then
     return v_taken;
   end if;
-  v_waiting := array(select row(w.session_id, w.lane, 0)::private.waiting_lane from private.waiting_lanes(clock_timestamp()) as w);
+  v_waiting := private.waiting_lanes(clock_timestamp());
   while v_left > 0 and cardinality(v_waiting) > 0 loop
     select array_agg(row(l.session_id, l.lane, l.capacity)::private.waiting_lane order by l.n), max(l.n)::integer into v_locked, v_looked_at from (
       select l.session_id, l.lane, l.capacity, w.n
@@ -151,7 +153,9 @@ begin
     v_claimed := row(null, 'run.claimed', null, 'info', format('Claimed by %s', v_worker.name),
                      jsonb_build_object('worker', p_worker_id, 'worker_version', v_worker.version));
     perform private.record_alike(v_started, array[v_claimed, row(null, 'run.started', null, 'info', 'Started', '{}')::private.new_event]);
-    perform private.record_alike(array(select id from unnest(v_taken) as t (id) where id <> all (v_started)), array[v_claimed]);
+    if cardinality(v_started) < cardinality(v_taken) then
+      perform private.record_alike(array(select id from unnest(v_taken) as t (id) where id <> all (v_started)), array[v_claimed]);
+    end if;
   end if;
   return v_taken;
 end;
@@ -226,6 +230,6 @@ as $$
   select int4range(1, 2, '[]');
 $$;
 
-revoke all on function private.claim_lanes(uuid, uuid, private.waiting_lane[], integer, boolean), private.take_runs(uuid, integer, uuid, boolean),
+revoke all on function private.waiting_lanes(timestamptz), private.claim_lanes(uuid, uuid, private.waiting_lane[], integer, boolean), private.take_runs(uuid, integer, uuid, boolean),
   private.carried_json(uuid), public.claim_batch(uuid, integer, uuid) from public, anon, authenticated, service_role;
 grant execute on function public.claim_batch(uuid, integer, uuid) to service_role;

@@ -30,7 +30,10 @@ begin
       where a ->> 'verdict' = 'lost'));
   end if;
   v_now := clock_timestamp();
-  v_events := private.check_events(v_ids[1], p_events);
+  perform private.refuse_bad_batch(p_events);
+  v_events := array(select row(v_ids[1], e.type, e.step, e.level, e.message, e.data)::private.new_event
+                    from jsonb_to_recordset(p_events) as e (type text, step text, level text, message text, data jsonb));
+  perform private.refuse_bad_events(v_events);
   with told as materialized (
     select e.step, max(e.message) filter (where e.type = 'step.finished') as message,
            max((e.data ->> 'exit_code')::integer) filter (where e.type = 'step.finished') as exit_code

@@ -1,5 +1,6 @@
 -- Doorbells for each statement and session, none for each run: a change of a run's status rings its session, by name. `run:<id>` rings for
--- what is the run's alone, its events and artifacts. Whoever watches a run hears both.
+-- what is the run's alone, its events and artifacts. Whoever watches a run hears both. The claim of an immediate run, which starts it, rings
+-- for nobody: its end comes in the same breath, or a heartbeat, or the sweep.
 
 create or replace function private.ring(p_topic text, p_payload jsonb)
 returns void
@@ -23,13 +24,12 @@ begin
             || case when c.many then '{}' else jsonb_build_object('run_ids', c.ids) end),
           case when c.moved then private.ring('sessions', jsonb_build_object('session_id', c.session_id)) end
   from (
-    select r.session_id, sum(r.n) > 100 as many, jsonb_path_query_array(jsonb_agg(r.ids), '$[*][*]') as ids, bool_or(r.moved) as moved,
-           jsonb_agg(distinct l.lane) as lanes
-    from (select n.session_id, n.lane, o.lane as left_lane, count(*) as n, jsonb_agg(n.id) as ids,
-                 bool_or(n.status <> o.status and n.status <> 'running') as moved
-          from changed as n join before as o on o.id = n.id group by n.session_id, n.lane, o.lane) as r
-    cross join lateral (select r.lane union select r.left_lane) as l (lane)
-    group by r.session_id) as c;
+    select n.session_id, count(*) > 100 as many, jsonb_agg(n.id) as ids, bool_or(n.status <> o.status and n.status <> 'running') as moved,
+           case when bool_or(n.lane <> o.lane) then (select jsonb_agg(distinct l) from unnest(array_agg(n.lane) || array_agg(o.lane)) as l)
+                else jsonb_agg(distinct n.lane) end as lanes
+    from changed as n join before as o on o.id = n.id
+    where not (o.status = 'queued' and n.status = 'running')
+    group by n.session_id) as c;
   return null;
 end;
 $$;

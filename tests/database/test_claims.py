@@ -139,7 +139,7 @@ async def test_the_cost_of_a_claim_does_not_grow_with_the_queue(
     await room.owner.execute("set enable_seqscan = off")
     try:
         source = await room.value("select prosrc from pg_proc where proname = 'waiting_lanes'")
-        query = source.partition("return query")[2].partition(";")[0]
+        query = source.partition("return")[2].partition(";")[0].strip("( \n)")
         plan = await room.column("explain " + query.replace("p_now", "clock_timestamp()"))
         assert run["status"] == "queued"
         assert sum("runs_queue" in line for line in plan) == 3, "\n".join(plan)
