@@ -29,7 +29,7 @@ as $$
        from public.audit_log as l join public.members as m on m.user_id = l.actor
        where l.target_type = 'run' and l.target_id = a.retry_of::text and l.action = 'run.retried'
        order by l.at limit 1) as retried_by
-    from public.runs as a where a.root_run_id = p_root_run_id) as link;
+    from public.runs as a where a.id = p_root_run_id or a.root_run_id = p_root_run_id and a.retry_of is not null) as link;
 $$;
 
 create or replace function public.read_run(p_run_id uuid)

@@ -48,7 +48,7 @@ as $$
     (r.status, 0),
     ('reason:' || r.reason, 0),
     (case when r.status = 'succeeded' and r.attempt > 1 and exists (select from public.runs as o
-       where o.root_run_id = r.root_run_id and o.attempt < r.attempt and o.reason = 'lost') then 'recovered' end, 0),
+       where (o.id = r.root_run_id or o.root_run_id = r.root_run_id and o.retry_of is not null) and o.attempt < r.attempt and o.reason = 'lost') then 'recovered' end, 0),
     (case when r.claimed_at is not null then 'waited' end,
      ceil(4 / ln(2::double precision) * ln(greatest(1, 1000 * extract(epoch from r.claimed_at - greatest(r.queued_at, r.not_before))::double precision)))::integer),
     (case when r.started_at is not null then 'took' end,

@@ -103,7 +103,7 @@ begin
                 'at', private.utc_text(a.at)) order by a.at), '[]')
               from public.approvals as a where a.run_id = r.id),
     'attempts', (select json_agg(json_build_object('id', a.id, 'attempt', a.attempt, 'status', a.status, 'reason', a.reason) order by a.attempt)
-              from public.runs as a where a.root_run_id = r.root_run_id),
+              from public.runs as a where a.id = r.root_run_id or a.root_run_id = r.root_run_id and a.retry_of is not null),
     'events', (select json_agg(json_build_object('run_id', e.run_id, 'seq', e.seq, 'at', private.utc_text(e.at), 'type', e.type, 'step', e.step,
                 'level', e.level, 'message', e.message, 'data', e.data, 'prev_hash', e.prev_hash, 'hash', e.hash) order by e.seq)
               from public.run_events as e where e.run_id = r.id));

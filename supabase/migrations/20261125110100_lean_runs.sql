@@ -5,6 +5,11 @@
 -- Each new version of a row enters every index whose condition it meets: so most runs are kept out of those that are for few.
 alter table public.runs drop constraint runs_retry_of_key;
 create unique index runs_by_retry_of on public.runs (retry_of) where retry_of is not null;
+alter table public.runs drop constraint runs_created_by_idempotency_key_key;
+create unique index runs_by_idempotency_key on public.runs (created_by, idempotency_key) where idempotency_key is not null;
+-- Of the later attempts: the first one of a chain has its root's id.
+drop index public.runs_by_root;
+create index runs_by_root on public.runs (root_run_id, attempt) where retry_of is not null;
 drop index public.runs_one_per_concurrency_key;
 create unique index runs_one_per_concurrency_key on public.runs (concurrency_key)
   where status in ('claimed', 'running') and concurrency_key is not null;
