@@ -1,8 +1,9 @@
 """The board under load: many tabs, many changes a second, 400 cards on it.
 
 Changes are runs that are queued and cancelled, in turn over four lanes that hold 50 live runs each besides. The clock
-starts before the call is sent and stops at the animation frame that shows it, in every tab: a sample is one change in
-one tab. The reference is the same commit's NOTIFY at a bare LISTEN connection.
+starts before the call is sent and stops at the animation frame that shows it, in each of two tabs of a real browser: a
+sample is one change in one tab. The other tabs are connections (`bench.tabs`): they cost the server what a tab costs
+it, and draw nothing. The reference is the same commit's NOTIFY at a bare LISTEN connection.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from bench.board_latency import OBSERVER, WAIT_MS, clock_offset, open_browser, o
 from bench.report import Row
 from bench.room import Connection, Database, new_session, new_worker, value
 from bench.stack import Stack, open_stack
+from bench.tabs import open_tabs, record
 
 CHANNEL = "bench_load"
 LANES = "ABCD"
@@ -125,19 +127,22 @@ async def measure(stack: Stack, *, rounds: int, seconds: float) -> list[Row]:
     async with person, async_playwright() as playwright:
         session = await fill(stack.database, person)
         browser = await open_browser(playwright)
-        tabs: list[Page] = []
-        for count, rate, limit in LOADS:
-            while len(tabs) < count:
-                page = await (another_tab(tabs[0]) if tabs else open_tab(browser, stack))
-                await page.goto(f"{stack.ui_url}/sessions/{session}")
-                await page.locator("[data-feed=live]").wait_for()
-                tabs.append(page)
-            await one_round(tabs, stack.database, session, rate, 2)  # warms plans and the browser
-            measured, compared = zip(
-                *[await one_round(tabs, stack.database, session, rate, seconds) for _ in range(rounds)], strict=True
-            )
-            what = f"400 cards, {count} tabs, {rate} changes a second"
-            rows.append(Row(what, measured, "NOTIFY at a bare LISTEN", compared, limit))
+        address = f"{stack.ui_url}/sessions/{session}"
+        first = await open_tab(browser, stack)
+        recording = await record(first, address)
+        drawn = [first, await another_tab(first)]
+        await drawn[1].goto(address)
+        await drawn[1].locator("[data-feed=live]").wait_for()
+        async with open_tabs(recording) as others:
+            for count, rate, limit in LOADS:
+                await others.open(count - len(drawn) - len(others.tasks))
+                await one_round(drawn, stack.database, session, rate, 2)  # warms plans and the browser
+                measured, compared = zip(
+                    *[await one_round(drawn, stack.database, session, rate, seconds) for _ in range(rounds)],
+                    strict=True,
+                )
+                what = f"400 cards, {count} tabs, {rate} changes a second"
+                rows.append(Row(what, measured, "NOTIFY at a bare LISTEN", compared, limit))
         await browser.close()
     return rows
 

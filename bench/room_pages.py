@@ -20,6 +20,7 @@ from bench.report import Row
 from bench.room import Connection, Database, new_worker, value
 from bench.room_load import fill
 from bench.stack import Stack, open_stack
+from bench.tabs import open_tabs, record
 
 LINES, FOLLOWED, PER_SECOND = 10_000, 200, 50
 LINE_SEEN = """
@@ -84,24 +85,16 @@ def _holds(process: Path, inodes: set[str]) -> bool:
         return False
 
 
-async def memory_per_tab(browser: Browser, stack: Stack, session: str, tabs: int) -> float:
+async def memory_per_tab(browser: Browser, stack: Stack, session: str, count: int) -> float:
     """MB that each further tab costs the server."""
-    first = await open_tab(browser, stack)
-    pages: list[Page] = []
-
-    async def open_more(count: int) -> None:
-        for _ in range(count):
-            page = await first.context.new_page()
-            await page.goto(f"{stack.ui_url}/sessions/{session}")
-            await page.locator("[data-feed=live]").wait_for()
-            pages.append(page)
-
-    await open_more(5)
-    before = server_memory(stack.ui_url)
-    await open_more(tabs)
-    after = server_memory(stack.ui_url)
-    await first.context.close()
-    return (after - before) / tabs
+    page = await open_tab(browser, stack)
+    async with open_tabs(await record(page, f"{stack.ui_url}/sessions/{session}")) as tabs:
+        await tabs.open(5)
+        before = server_memory(stack.ui_url)
+        await tabs.open(count)
+        after = server_memory(stack.ui_url)
+    await page.context.close()
+    return (after - before) / count
 
 
 async def logged_run(database: Database, person: Connection, session: str) -> tuple[Connection, dict[str, str]]:
@@ -134,7 +127,7 @@ async def measure(stack: Stack, rounds: int) -> list[Row]:
         session = await fill(stack.database, person)
         browser = await open_browser(playwright)
         loads = [await first_load(browser, stack, session) for _ in range(rounds + 1)][1:]
-        memory = await memory_per_tab(browser, stack, session, 20)
+        memory = await memory_per_tab(browser, stack, session, 40)
         opened, read, followed, appended = [], [], [], []
         worker, claim = await logged_run(stack.database, person, session)
         page = await open_tab(browser, stack)

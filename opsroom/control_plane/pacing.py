@@ -9,12 +9,14 @@ SETTLE_SECONDS: Final = 0.015
 """From the first of several changes until their reader is told: those that come together are read together."""
 SETTLE_SHARE: Final = 0.25
 """Of `least`: what need not be read often need not be read first."""
-LONGEST_REST_SECONDS: Final = 1.0
+REST_SHARE: Final = 0.5
+"""Of the time that a read took: for so long its topic rests after it, so that the rest of the room has its turn."""
+LONGEST_REST_SECONDS: Final = 0.5
 
 
 class Pace:
-    """The pace of one topic's rings: at least `least` seconds from one to the next, and after each read a rest as long
-    as it took.
+    """The pace of one topic's rings: at least `least` seconds from one to the next, and after each read a rest
+    that is in proportion to it.
     """
 
     def __init__(self, least: float = 0.0) -> None:
@@ -35,7 +37,7 @@ class Pace:
     def was_read(self) -> None:
         """The reader has done so."""
         now = time.monotonic()
-        self._rests_until = now + min(now - self._rang_at, LONGEST_REST_SECONDS)
+        self._rests_until = now + min((now - self._rang_at) * REST_SHARE, LONGEST_REST_SECONDS)
 
     def wait(self) -> float:
         """Seconds until the next ring is due; not positive when it is."""

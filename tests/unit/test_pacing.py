@@ -3,7 +3,7 @@
 import pytest
 
 from opsroom.control_plane import pacing
-from opsroom.control_plane.pacing import LONGEST_REST_SECONDS, SETTLE_SECONDS, SETTLE_SHARE, Pace
+from opsroom.control_plane.pacing import LONGEST_REST_SECONDS, REST_SHARE, SETTLE_SECONDS, SETTLE_SHARE, Pace
 
 
 class Clock:
@@ -30,8 +30,8 @@ def test_the_first_change_decides_and_those_after_it_do_not_put_it_off(clock: Cl
     assert pace.wait() <= 0
 
 
-@pytest.mark.parametrize(("took", "rest"), [(0.2, 0.2), (60, LONGEST_REST_SECONDS)])
-def test_after_a_read_it_rests_as_long_as_that_took_but_not_for_ever(clock: Clock, took: float, rest: float) -> None:
+@pytest.mark.parametrize(("took", "rest"), [(0.2, 0.2 * REST_SHARE), (60, LONGEST_REST_SECONDS)])
+def test_after_a_read_it_rests_in_proportion_but_not_for_ever(clock: Clock, took: float, rest: float) -> None:
     pace = Pace()
     pace.changed()
     pace.rang()
