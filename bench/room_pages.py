@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import httpx
-from playwright.async_api import Browser, Page, Response, async_playwright
+from playwright.async_api import Browser, Response, async_playwright
 
 from bench.board_latency import clock_offset, open_browser, open_tab
 from bench.report import Row
