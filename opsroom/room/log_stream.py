@@ -1,10 +1,11 @@
 """A run's log as server-sent events: read by cursor, woken by the run's doorbell."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable
 from typing import Any, Final
 
-from opsroom.control_plane.models import RunEvent
+from opsroom.control_plane.models import EventPage, RunEvent
 from opsroom.domain.errors import OpsRoomError
 from opsroom.room.present_keeping import day
 from opsroom.room.sign_ins import SignIn
@@ -28,14 +29,11 @@ async def log_stream(sign_in: SignIn, run_id: str, after: int) -> AsyncIterator[
             if ring.cause == "changed" and ring.what == _EVENTS and ring.seq is not None and ring.seq <= cursor:
                 continue  # a ring about the run itself may have melted into one about events that are told
             try:
-                while True:
-                    page = await sign_in.control_plane.read_events(run_id, after=cursor, limit=PAGE)
+                async for page in _pages(sign_in, run_id, cursor):
                     cursor = max((event.seq for event in page.events), default=cursor)
                     if page.events or not told:
                         yield _message("lines", {"lines": list(lines(page.events)), "last": cursor}, cursor)
                         told = True
-                    if cursor >= page.last_seq:
-                        break
             except OpsRoomError as error:
                 if error.status >= 500:
                     feed.failed(ring)
@@ -47,6 +45,20 @@ async def log_stream(sign_in: SignIn, run_id: str, after: int) -> AsyncIterator[
                 return
             if ring.cause != "changed":
                 yield ": still here\n\n"  # lets a closed browser be noticed
+
+
+async def _pages(sign_in: SignIn, run_id: str, after: int) -> AsyncIterator[EventPage]:
+    """The events after `after`, page by page; the next one is read while the last one is told."""
+    read = sign_in.control_plane.read_events
+    page = await read(run_id, after=after, limit=PAGE)
+    while page.events and page.events[-1].seq < page.last_seq:
+        following = asyncio.create_task(read(run_id, after=page.events[-1].seq, limit=PAGE))
+        try:
+            yield page
+            page = await following
+        finally:
+            following.cancel()
+    yield page
 
 
 def lines(events: Iterable[RunEvent]) -> Iterable[dict[str, Any]]:
