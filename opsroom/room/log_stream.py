@@ -23,14 +23,14 @@ async def log_stream(sign_in: SignIn, run_id: str, after: int) -> AsyncIterator[
     Messages: `lines` {"lines": [...], "last": seq}, with `last` as the id to go on from; `end` when the run is over
     and all is told; `refused` when the run may not be read.
     """
-    cursor, told = after, False
+    cursor, told, over = after, False, False
     async with sign_in.control_plane.feed(f"run:{run_id}") as feed:
         async for ring in feed:
             if ring.cause == "changed" and ring.what == _EVENTS and ring.seq is not None and ring.seq <= cursor:
                 continue  # a ring about the run itself may have melted into one about events that are told
             try:
                 async for page in _pages(sign_in, run_id, cursor):
-                    cursor = max((event.seq for event in page.events), default=cursor)
+                    cursor, over = max((event.seq for event in page.events), default=cursor), page.terminal
                     if page.events or not told:
                         yield _message("lines", {"lines": list(lines(page.events)), "last": cursor}, cursor)
                         told = True
@@ -40,7 +40,7 @@ async def log_stream(sign_in: SignIn, run_id: str, after: int) -> AsyncIterator[
                     continue
                 yield _message("refused", {"message": error.message})
                 return
-            if page.terminal:
+            if over:
                 yield _message("end", {})
                 return
             if ring.cause != "changed":
