@@ -56,7 +56,7 @@ def found(old: RunRecord, new: RunRecord, with_rules: Compare | None = None, *co
 
 def test_ids_and_working_directories_do_not_count_and_all_else_does() -> None:
     old, new = (
-        side(run, f"run {run}\nin /srv/runs/opsroom-run-{there}/work/src\n")
+        side(run, f"run {run}\nin /srv/runs/opsroom-run-{there}/work\n")
         for run, there in ((RUN, "ab12_x9z"), (AGAIN, "qqqq1234"))
     )
     assert found(old, new) == []
