@@ -13,11 +13,13 @@ create table private.doomed_objects (
 create table private.collection_state (
   one_row boolean primary key default true check (one_row),
   last_collection_at timestamptz,
+  searched_at timestamptz,
   bucket_id text not null default '',
   name text not null default ''
 );
 insert into private.collection_state default values;
-comment on table private.collection_state is 'The object that the search for orphans looked at last, in the order of names; it begins again at the end.';
+comment on table private.collection_state is
+  'The object that the search for orphans looked at last, in the order of names; empty between two searches. searched_at: when one ended last.';
 alter table private.doomed_objects enable row level security;
 alter table private.collection_state enable row level security;
 create index audit_log_by_time on public.audit_log (at, id);
@@ -33,16 +35,27 @@ as $$
   order by logs_due_at limit greatest(p_limit, 0);
 $$;
 
--- Artifacts that are due, with all others that share their object: a resumed run shares those of the run before it.
-create function private.due_artifacts(p_limit integer)
+-- Runs that may have artifacts which are due, the oldest first.
+create function private.due_artifact_runs(p_limit integer)
+returns setof uuid
+language sql stable
+set search_path = ''
+as $$
+  select run_id from private.retention
+  where artifacts_expired_at is null and artifacts_due_at <= clock_timestamp() and not private.is_held(run_id)
+  order by artifacts_due_at limit greatest(p_limit, 0);
+$$;
+
+-- Artifacts of these runs that are due, with all others that share their object: a resumed run shares those of the run before it.
+create function private.due_artifacts(p_runs uuid[], p_limit integer)
 returns setof public.artifacts
 language sql stable
 set search_path = ''
 as $$
-  select a.* from private.retention as r join public.artifacts as a on a.run_id = r.run_id
-  where r.artifacts_expired_at is null and r.artifacts_due_at <= clock_timestamp() and a.expired_at is null and private.artifact_is_due(a)
+  select a.* from public.artifacts as a
+  where a.run_id = any (p_runs) and a.expired_at is null and private.artifact_is_due(a)
     and not exists (select from public.artifacts as o where o.object_path = a.object_path and o.expired_at is null and not private.artifact_is_due(o))
-  order by r.artifacts_due_at, a.object_path limit greatest(p_limit, 0);
+  order by a.run_id, a.object_path limit greatest(p_limit, 0);
 $$;
 
 -- How old an object must be that nothing names: an upload comes before its row.
@@ -99,9 +112,11 @@ declare
 begin
   for v_run in
     with doomed as materialized (
-      select e.run_id, e.seq, octet_length(e.message) as bytes from public.run_events as e
-      where e.run_id = any (v_due) and e.expired_at is null and e.type in ('output', 'log') and private.log_is_due(e)
-      order by e.run_id, e.seq limit greatest(p_limit, 0)
+      select l.run_id, l.seq, octet_length(l.message) as bytes from unnest(v_due) as d (run_id) cross join lateral (
+        select e.* from public.run_events as e
+        where e.run_id = d.run_id and e.expired_at is null and e.type in ('output', 'log') and private.log_is_due(e)
+        order by e.seq limit p_limit) as l
+      limit p_limit
     ), gone as (
       update public.run_events as e set message = '', expired_at = clock_timestamp()
       from doomed as d where e.run_id = d.run_id and e.seq = d.seq returning e.run_id, d.bytes
@@ -109,6 +124,7 @@ begin
     select run_id, count(*) as lines, sum(bytes) as bytes from gone group by run_id
   loop
     perform private.audit('log.expired', 'run', v_run.run_id::text, jsonb_build_object('events', v_run.lines, 'bytes', v_run.bytes));
+    perform private.ring('run:' || v_run.run_id, jsonb_build_object('what', 'run'));
     v_told := jsonb_build_object('runs', (v_told ->> 'runs')::bigint + 1, 'lines', (v_told ->> 'lines')::bigint + v_run.lines,
                                  'bytes', (v_told ->> 'bytes')::bigint + v_run.bytes);
   end loop;
@@ -120,18 +136,21 @@ begin
 end;
 $$;
 
+-- Gives up at most p_limit artifacts of at most 500 runs; what that came to, and how many runs are done with.
 create function private.expire_artifacts(p_limit integer)
 returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 declare
+  v_due uuid[] := array(select private.due_artifact_runs(500));
   v_run record;
+  v_done integer;
   v_told jsonb := '{"count": 0, "bytes": 0}';
 begin
   for v_run in
     with doomed as materialized (
-      select distinct object_path from private.due_artifacts(p_limit)
+      select distinct object_path from private.due_artifacts(v_due, p_limit)
     ), gone as (
       update public.artifacts as a set expired_at = clock_timestamp() from doomed as d
       where a.object_path = d.object_path and a.expired_at is null returning a.*
@@ -148,17 +167,15 @@ begin
     v_told := jsonb_build_object('count', (v_told ->> 'count')::bigint + v_run.n, 'bytes', (v_told ->> 'bytes')::bigint + v_run.bytes);
   end loop;
   update private.retention as r set artifacts_expired_at = clock_timestamp()
-  where r.run_id in (select run_id from private.retention where artifacts_expired_at is null and artifacts_due_at <= clock_timestamp()
-                     order by artifacts_due_at limit 1000)
-    and not private.is_held(r.run_id)
-    and not exists (select from public.artifacts as a where a.run_id = r.run_id and a.expired_at is null and a.object_path is not null
-                    and a.size_bytes >= r.large_bytes);
-  return v_told;
+  where r.run_id = any (v_due) and not exists (select from public.artifacts as a where a.run_id = r.run_id and a.expired_at is null and a.object_path is not null
+                                                  and a.size_bytes >= r.large_bytes);
+  get diagnostics v_done = row_count;
+  return v_told || jsonb_build_object('done', v_done);
 end;
 $$;
 
--- Looks at the next p_limit objects; how many of them nothing names.
-create function private.find_orphans(p_limit integer)
+-- Looks at the next p_limit objects; how many of them nothing names. A search through all of them begins once a day, or when p_now.
+create function private.find_orphans(p_limit integer, p_now boolean)
 returns integer
 language plpgsql
 set search_path = ''
@@ -170,7 +187,10 @@ declare
   v_seen integer := 0;
   v_found integer := 0;
 begin
-  select * into v_state from private.collection_state;
+  update private.collection_state set last_collection_at = clock_timestamp() returning * into v_state;
+  if v_state.name = '' and v_state.searched_at > clock_timestamp() - interval '1 day' and not p_now then
+    return 0;
+  end if;
   for v_object in select * from private.orphans(v_state.bucket_id, v_state.name, p_limit) loop
     v_seen := v_seen + 1;
     v_last := v_object;
@@ -185,9 +205,9 @@ begin
     end if;
   end loop;
   if v_seen < p_limit then
-    update private.collection_state set last_collection_at = clock_timestamp(), bucket_id = '', name = '';
+    update private.collection_state set searched_at = clock_timestamp(), bucket_id = '', name = '';
   else
-    update private.collection_state set last_collection_at = clock_timestamp(), bucket_id = v_last.bucket_id, name = v_last.name;
+    update private.collection_state set bucket_id = v_last.bucket_id, name = v_last.name;
   end if;
   return v_found;
 end;
@@ -203,6 +223,7 @@ as $$
 declare
   v_limit integer := least(greatest(coalesce(p_limit, 2000), 10), 10000);
   v_told jsonb;
+  v_artifacts jsonb;
   v_objects jsonb;
 begin
   if not private.is_service() then
@@ -211,8 +232,9 @@ begin
   if not pg_try_advisory_xact_lock(hashtextextended('opsroom.collect', 0)) then
     return '{"logs": {"runs": 0, "lines": 0, "bytes": 0}, "artifacts": {"count": 0, "bytes": 0}, "orphans": 0, "objects": [], "more": false}';
   end if;
-  v_told := jsonb_build_object('logs', private.expire_logs(v_limit), 'artifacts', private.expire_artifacts(v_limit / 10),
-                               'orphans', private.find_orphans(v_limit / 2));
+  v_artifacts := private.expire_artifacts(v_limit / 10);
+  v_told := jsonb_build_object('logs', private.expire_logs(v_limit), 'artifacts', v_artifacts - 'done',
+                               'orphans', private.find_orphans(v_limit / 2, not private.is_service()));
   if private.is_service() then
     with picked as materialized (
       select bucket_id, name from private.doomed_objects where retry_at <= clock_timestamp() and not private.is_held(run_id)
@@ -226,7 +248,9 @@ begin
     perform pg_notify('opsroom_runs', 'collect');
   end if;
   return v_told || jsonb_build_object('objects', coalesce(v_objects, '[]'), 'more', exists (select private.due_logs(1))
-    or exists (select from private.due_artifacts(1)) or coalesce(jsonb_array_length(v_objects) = 200, false));
+    or ((v_artifacts ->> 'done')::integer > 0 and exists (select private.due_artifact_runs(1)))
+    or exists (select private.due_artifacts(array(select private.due_artifact_runs(500)), 1))
+    or exists (select from private.collection_state where name <> '') or coalesce(jsonb_array_length(v_objects) = 200, false));
 end;
 $$;
 
@@ -264,7 +288,7 @@ begin
       left join public.run_events as e on e.run_id = r.id and e.type in ('output', 'log') and e.expired_at is null
       group by r.id, r.title, k.logs_due_at) as l where l.lines > 0),
     'artifacts', (select coalesce(json_agg(json_build_object('run_id', a.run_id, 'name', a.name, 'sha256', a.sha256, 'size_bytes', a.size_bytes)), '[]')
-                  from private.due_artifacts(v_limit) as a),
+                  from private.due_artifacts(array(select private.due_artifact_runs(v_limit)), v_limit) as a),
     'orphans', (select coalesce(json_agg(json_build_object('bucket', o.bucket_id, 'name', o.name, 'size_bytes', o.size_bytes, 'created_at', o.created_at)), '[]')
                 from (select * from private.orphans('', '', 100000) where is_orphan limit v_limit) as o
                 where not exists (select from private.doomed_objects as d where d.bucket_id = o.bucket_id and d.name = o.name)),
@@ -275,8 +299,8 @@ begin
 end;
 $$;
 
-revoke all on function private.due_logs(integer), private.due_artifacts(integer), private.orphan_grace(), private.is_orphan(text, text, timestamptz),
-  private.orphans(text, text, integer), private.expire_logs(integer), private.expire_artifacts(integer), private.find_orphans(integer),
+revoke all on function private.due_logs(integer), private.due_artifact_runs(integer), private.due_artifacts(uuid[], integer), private.orphan_grace(), private.is_orphan(text, text, timestamptz),
+  private.orphans(text, text, integer), private.expire_logs(integer), private.expire_artifacts(integer), private.find_orphans(integer, boolean),
   public.collect_evidence(integer), public.forget_objects(jsonb), public.read_collection(integer) from public, anon, authenticated, service_role;
 grant execute on function public.collect_evidence(integer) to authenticated, service_role;
 grant execute on function public.forget_objects(jsonb) to service_role;
