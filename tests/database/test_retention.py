@@ -11,7 +11,6 @@ from opsroom.domain.template import parse
 from tests.database.conftest import TEMPLATE, Person, Room, Worker
 from tests.database.kept import LARGE, age, bundle, collect, ended, stored, superuser
 
-
 SEARCH_AGAIN = "update private.collection_state set searched_at = now() - interval '25 hours'"
 
 
