@@ -128,7 +128,7 @@ def verify(
                 chain = _counted(read_chain(where, trusted(str(trust))), told)
                 if against or events:
                     async with open_room() as room:
-                        await _against(room, chain, whole=events)
+                        told["newer"] = await against_database(room, chain, whole=events)
                 else:
                     for _ in chain:
                         pass
@@ -144,18 +144,21 @@ def verify(
         else:
             typer.secho("HOLDS ", fg="green", bold=True, nl=False)
             so = ", and the database has them all" if told["compared"] else "; not held against the database"
+            if newer := told.get("newer"):
+                so += f"; {newer} newer ones are not in this folder: opsroom checkpoint fetch"
             say(f"{told['checkpoints']} checkpoints with {told['heads']} heads, the last of {told['at']}{so}")
         return failure.OK
 
     raise typer.Exit(failure.run(work(), as_json=json))
 
 
-async def _against(room: "ControlPlane", chain: "Iterator[Published]", *, whole: bool) -> None:
-    """Raises DoesNotHold for the first thing that the database has otherwise."""
+async def against_database(room: "ControlPlane", chain: "Iterator[Published]", *, whole: bool) -> int:
+    """How many newer ones the database knows. Raises DoesNotHold for the first thing that it has otherwise."""
     from opsroom.domain.evidence.checkpoint import hold_head, hold_record
 
     digests: dict[int, str] = {}
     checked: set[str] = set()
+    newer = 0
     for published in chain:
         checkpoint = published.checkpoint
         if checkpoint.number not in digests:
@@ -163,12 +166,14 @@ async def _against(room: "ControlPlane", chain: "Iterator[Published]", *, whole:
         for start in range(0, len(checkpoint.heads), HEADS_AT_ONCE) or (0,):
             heads = checkpoint.heads[start : start + HEADS_AT_ONCE]
             facts = await room.read_heads([(head.run_id, head.seq) for head in heads])
+            newer = max(0, (facts.last.number if facts.last else 0) - checkpoint.number)
             hold_record(published, facts.room, digests.get(checkpoint.number), facts.last and facts.last.number)
             for head, (exists, last, digest) in zip(heads, facts.heads, strict=True):
                 hold_head(checkpoint.number, head, exists, last, digest)
                 if whole and head.run_id not in checked:
                     checked.add(head.run_id)
                     await _whole(room, head.run_id)
+    return newer
 
 
 async def _whole(room: "ControlPlane", run_id: str) -> None:

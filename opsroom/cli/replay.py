@@ -174,6 +174,8 @@ def _print_pairs(found: "SideBySide") -> None:
     for name, pair in texts:
         _print_texts(name, pair, (ids[0], ids[1]))
     typer.echo()
+    if found.note:
+        say(found.note)
     if found.cut:
         say("Only the first part of the output was compared.")
     say(f"They differ in: {', '.join(found.differing)}." if found.differing else "They are the same.")

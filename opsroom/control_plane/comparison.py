@@ -67,7 +67,9 @@ class ArtifactPair(Row):
 
 
 class SideBySide(Row):
-    """Two runs. `params` and `template` are JSON texts; `cut`: there was more output than is compared."""
+    """Two runs. `params` and `template` are JSON texts; `cut`: there was more output than is compared; `note`: why none
+    is.
+    """
 
     left: RunDetail
     right: RunDetail
@@ -78,6 +80,7 @@ class SideBySide(Row):
     proofs: tuple[ProofPair, ...] = ()
     artifacts: tuple[ArtifactPair, ...] = ()
     cut: bool = False
+    note: str = ""
 
     @property
     def differing(self) -> tuple[str, ...]:
@@ -99,7 +102,12 @@ class SideBySide(Row):
 async def side_by_side(room: ControlPlane, left_id: str, right_id: str) -> SideBySide:
     """Raises RunNotFound."""
     left, right = await room.read_run(left_id), await room.read_run(right_id)
-    (said, cut_left), (answered, cut_right) = await _outputs(room, left_id), await _outputs(room, right_id)
+    said, answered, cut, note = {}, {}, False, ""
+    try:
+        (said, cut_left), (answered, cut_right) = await _outputs(room, left_id), await _outputs(room, right_id)
+        cut = cut_left or cut_right
+    except EvidenceExpired as error:
+        note = f"Output can not be compared. {error.message} {error.hint}"
     specs = [_pretty((await room.template(d.run.template_slug, d.run.template_version)).spec) for d in (left, right)]
     return SideBySide(
         left=left,
@@ -110,7 +118,8 @@ async def side_by_side(room: ControlPlane, left_id: str, right_id: str) -> SideB
         outputs=tuple(_text(key, said.get(key), answered.get(key)) for key in _keys(said, answered)),
         proofs=tuple(_proofs(left, right)),
         artifacts=tuple([pair async for pair in _artifacts(room, left, right)]),
-        cut=cut_left or cut_right,
+        cut=cut,
+        note=note,
     )
 
 
@@ -175,7 +184,7 @@ async def _texts(room: ControlPlane, was: Artifact, now: Artifact, read: int) ->
             return _text(was.name, *[(await _bytes(room, side)).decode() for side in (was, now)])
         except UnicodeDecodeError:
             note = "It is not a text."
-        except (ArtifactMissing, ArtifactDamaged) as error:
+        except (ArtifactMissing, ArtifactDamaged, EvidenceExpired) as error:
             note = error.message
     return TextPair(name=was.name, same="differs", told=False, note=note)
 
@@ -193,9 +202,7 @@ async def _outputs(room: ControlPlane, run_id: str) -> tuple[dict[str, str], boo
         page = await room.read_events(run_id, after=cursor, limit=PAGE)
         for event in page.events:
             if event.expired_at:
-                raise EvidenceExpired(
-                    f"The log of run {run_id} has expired: it can not be compared.", hint="Its text is in its bundle."
-                )
+                raise EvidenceExpired(f"The log of run {run_id} has expired.", hint="Its text is in its bundle.")
             if event.type == "output":
                 chunk = event.message + ("" if event.data.get("partial") else "\n")
                 said[f"{event.step}, {event.data.get('stream', 'stdout')}"].append(chunk)

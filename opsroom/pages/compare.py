@@ -47,7 +47,7 @@ class CompareState(rx.State):
     proofs: rx.Field[list[PairView]] = rx.field(default_factory=list)
     artifacts: rx.Field[list[PairView]] = rx.field(default_factory=list)
     artifact_texts: rx.Field[list[TextView]] = rx.field(default_factory=list)
-    cut: rx.Field[bool] = rx.field(False)
+    output_note: rx.Field[str] = rx.field("")
     offered: rx.Field[list[SideView]] = rx.field(default_factory=list)
 
     @rx.event
@@ -134,11 +134,13 @@ def _ready() -> rx.Component:
                 rx.cond(
                     state.outputs.length() > 0,
                     text_pairs(state.outputs),
-                    rx.el.p("Neither run printed anything.", class_name="box-body faint"),
+                    rx.cond(
+                        state.output_note,
+                        rx.fragment(),
+                        rx.el.p("Neither run printed anything.", class_name="box-body faint"),
+                    ),
                 ),
-                rx.cond(
-                    state.cut, rx.el.p("Only the first part of the output was compared.", class_name="box-body faint")
-                ),
+                rx.cond(state.output_note, rx.el.p(state.output_note, class_name="box-body muted")),
             ),
             id="output",
         ),

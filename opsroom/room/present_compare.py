@@ -61,7 +61,7 @@ def compare_values(found: SideBySide) -> dict[str, Any]:
         "steps": [_step(pair) for pair in found.steps],
         "proofs": [_proof(pair) for pair in found.proofs],
         "artifacts": [_artifact(pair) for pair in found.artifacts],
-        "cut": found.cut,
+        "output_note": found.note or ("Only the first part of the output was compared." if found.cut else ""),
     }
     left = OPEN
     for name, pairs in (
@@ -130,7 +130,9 @@ def _sections(found: SideBySide) -> list[SectionView]:
     ]
     for name, href, pairs in parts:
         count = sum(pair.same != "same" for pair in pairs)
-        if len(pairs) > 1 and count:
+        if name == "Output" and found.note:
+            word = "expired"
+        elif len(pairs) > 1 and count:
             word = f"{count} of {len(pairs)} different"
         else:
             word = "different" if count else "the same" if pairs else "none"
