@@ -11,7 +11,7 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from opsroom.domain.evidence.trust import UnusableKey, load_private_key
-from workers.encodings import SHORTEST
+from workers.encodings import LONGEST, SHORTEST
 
 SECRET_PREFIX: Final = "OPSROOM_SECRET_"  # noqa: S105  a prefix, not a secret
 
@@ -111,11 +111,15 @@ class _Reader:
 
     def secrets(self) -> dict[str, str]:
         values = {k: v for k, v in self._environ.items() if k.startswith(SECRET_PREFIX) and v}
-        self.problems += (
-            f"{name} is shorter than {SHORTEST} characters: it could not be masked; give a longer secret"
-            for name, value in sorted(values.items())
-            if len(value.strip()) < SHORTEST
-        )
+        for name, value in sorted(values.items()):
+            if len(value.strip()) < SHORTEST:
+                self.problems.append(
+                    f"{name} is shorter than {SHORTEST} characters: it could not be masked; give a longer one"
+                )
+            elif len(os.fsencode(value)) > LONGEST:
+                self.problems.append(
+                    f"{name} is longer than {LONGEST} bytes: too long to be masked; give a file's path instead"
+                )
         return {name.removeprefix(SECRET_PREFIX): value for name, value in values.items()}
 
     def number(self, name: str, default: float, low: float, high: float) -> float:

@@ -15,6 +15,8 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 SHORTEST: Final = 4
 """Shorter secrets, and shorter forms, are too common in ordinary text to be looked for."""
+LONGEST: Final = 32 << 10
+"""Of a secret, in bytes: all its forms are held in memory, and are read at the worker's start."""
 SHORTEST_LINE: Final = 8
 """Of a secret of several lines, which are looked for one by one as well."""
 

@@ -108,6 +108,7 @@ def test_everything_that_is_wrong_with_the_environment_is_said_at_once() -> None
         ("OPSROOM_WORKER_GRACE_SECONDS", "nan"),
         ("OPSROOM_SECRET_PIN", "123"),
         ("OPSROOM_SECRET_BLANK", "        "),
+        ("OPSROOM_SECRET_LONG", "ü" * (16 << 10) + "x"),
     ],
 )
 def test_a_value_out_of_range_is_named(name: str, value: str) -> None:
