@@ -19,7 +19,7 @@ async def restore(scope: RunScope) -> None:
     for step in scope.lease.claim.carried:
         for artifact in step.artifacts:
             target = _place(artifact, scope.workdir)
-            arrived = scope.staging / artifact.sha256
+            arrived = scope.staging() / artifact.sha256
             try:
                 digest = await objects.download(artifact.object_path, arrived)
             except DownloadRefused as error:

@@ -22,6 +22,9 @@ from workers.store import Batch, Store
 
 LINGER_SECONDS: Final = 0.02
 """What a run says first waits so long for company: it may be all that there is."""
+QUIET_SECONDS: Final = 0.1
+"""What nobody has said, that a step began for instance, waits for what is said, or for the run's end."""
+SAID: Final = frozenset({"output", "log", "metric"})
 BATCH_SECONDS: Final = 0.1
 BATCH_EVENTS: Final = 500
 BATCH_BYTES: Final = 1 << 20
@@ -114,8 +117,11 @@ class Evidence:
         self._bytes += len(message) + EVENT_OVERHEAD
         self._something.set()
         self._written.clear()
-        if self._linger is None:
-            self._linger = asyncio.get_running_loop().call_later(LINGER_SECONDS, self._begin_writing)
+        loop, wait = asyncio.get_running_loop(), LINGER_SECONDS if kind in SAID else QUIET_SECONDS
+        if self._writer is None and (self._linger is None or self._linger.when() > loop.time() + wait):
+            if self._linger:
+                self._linger.cancel()
+            self._linger = loop.call_later(wait, self._begin_writing)
 
     def _begin_writing(self) -> None:
         if self._writer is None:

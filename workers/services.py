@@ -32,14 +32,14 @@ class Services:
 
 @dataclass(frozen=True)
 class RunScope:
-    """One per run. `staging` is a directory of the worker's own, beside the run's `workdir`."""
+    """One per run. `staging` makes a directory of the worker's own, beside the run's `workdir`."""
 
     services: Services
     lease: Lease[Claim]
     evidence: Evidence
     template: Template
     workdir: Path
-    staging: Path
+    staging: Callable[[], Path]
     clock: RunClock
     grace: Callable[[], float]
     """Seconds that a command gets between TERM and KILL when it is stopped now; 0 once the run is lost."""

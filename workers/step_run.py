@@ -181,7 +181,7 @@ class StepRunner:
         services = self._services
         try:
             found = await artifacts.collect(
-                rules, self._workdir, self._scope.staging, services.masker, services.settings.artifact_limit
+                rules, self._workdir, self._scope.staging(), services.masker, services.settings.artifact_limit
             )
             for item in found:
                 await services.objects.upload(self._claim.run_id, item.sha256, item.path, item.media_type)

@@ -35,6 +35,8 @@ _SETTINGS = {
     "max_connections": "200",
     "shared_buffers": "128MB",
     "jit": "off",
+    # A queue leaves dead entries in its index as fast as it is worked off.
+    "autovacuum_naptime": "15s",
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_min_messages": "warning",

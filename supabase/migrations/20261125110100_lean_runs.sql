@@ -44,6 +44,9 @@ select claim_request, max(claimed_at) from public.runs
 where claim_request is not null and claimed_at > clock_timestamp() - interval '1 hour' group by claim_request;
 drop index public.runs_by_claim_request;
 
+-- A claim passes the entries that runs have left in the queue's index until they are vacuumed away: so sooner than after a fifth of all runs.
+alter table public.runs set (autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_scale_factor = 0.02);
+
 -- A step changes once or twice in its life: room in its page, and no index has to know.
 alter table public.run_steps set (fillfactor = 60);
 

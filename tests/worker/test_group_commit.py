@@ -40,19 +40,36 @@ async def test_what_is_asked_in_one_turn_goes_in_one_call_and_each_gets_its_own_
     assert database.calls == [list(range(20))]
 
 
-async def test_what_comes_while_calls_are_under_way_goes_together_with_the_next_one() -> None:
-    database = Database()
-    group = GroupCommit("f", database.send)
-    database.gate.clear()
+async def ask_one_by_one(group: GroupCommit[int, int], count: int) -> list[asyncio.Future[int]]:
     asked: list[asyncio.Future[int]] = []
-    for number in range(GROUPS_AT_ONCE + 3):
+    for number in range(count):
         asked.append(group.ask(number))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
+    return asked
+
+
+async def test_what_comes_while_a_call_is_under_way_goes_together_with_the_next_one() -> None:
+    database = Database()
+    group = GroupCommit("f", database.send)
+    database.gate.clear()
+    asked = await ask_one_by_one(group, 4)
     database.gate.set()
     await asyncio.gather(*asked)
-    alone = [[number] for number in range(GROUPS_AT_ONCE)]
-    assert database.calls == [*alone, [GROUPS_AT_ONCE, GROUPS_AT_ONCE + 1, GROUPS_AT_ONCE + 2]]
+    assert database.calls == [[0], [1, 2, 3]]
+
+
+async def test_a_call_that_is_held_up_does_not_hold_up_those_that_come_after() -> None:
+    database = Database()
+    group = GroupCommit("f", database.send)
+    database.gate.clear()
+    asked = await ask_one_by_one(group, 4)
+    async with asyncio.timeout(10):
+        while len(database.calls) < GROUPS_AT_ONCE:
+            await asyncio.sleep(0.005)
+    assert database.calls == [[0], [1, 2, 3]]
+    database.gate.set()
+    await asyncio.gather(*asked)
 
 
 async def test_a_group_has_a_largest_size() -> None:

@@ -1,6 +1,6 @@
 """Group commit: what concurrent runs ask for in the same moment goes to the database as one call.
 
-Nobody waits for company. A request that is alone is sent at once; those that come while calls are under way go
+Nobody waits for company. A request that is alone is sent at once; those that come while a call is under way go
 together with the next one.
 """
 
@@ -19,7 +19,10 @@ FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 5.0
 LARGEST_GROUP: Final = 100
 GROUPS_AT_ONCE: Final = 2
-"""While one group commits, the next one is computed."""
+PATIENCE_SECONDS: Final = 0.02
+"""Small groups wait so long for the one before: a call costs far more than one more run in it. But one that is held up,
+by a row that somebody keeps locked, must not hold up all others.
+"""
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
@@ -43,6 +46,7 @@ class GroupCommit(Generic[Request, Answer]):
         self._waiting: list[_Waiting[Request, Answer]] = []
         self._calls: set[asyncio.Task[None]] = set()
         self._due = False
+        self._hurry: asyncio.TimerHandle | None = None
 
     def ask(self, request: Request) -> asyncio.Future[Answer]:
         """The answer to come. Repeated until it is there; cancel it to give up."""
@@ -59,11 +63,24 @@ class GroupCommit(Generic[Request, Answer]):
         self._due = False
         if ended is not None:
             self._calls.discard(ended)
-        while self._waiting and len(self._calls) < GROUPS_AT_ONCE:
-            group, self._waiting = self._waiting[:LARGEST_GROUP], self._waiting[LARGEST_GROUP:]
-            call = asyncio.create_task(self._commit(group), name=self._name)
-            self._calls.add(call)
-            call.add_done_callback(self._begin)
+        while self._waiting and (not self._calls or len(self._waiting) >= LARGEST_GROUP) and self._has_room():
+            self._send_group()
+        if self._waiting and self._hurry is None and self._has_room():
+            self._hurry = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._lose_patience)
+
+    def _has_room(self) -> bool:
+        return len(self._calls) < GROUPS_AT_ONCE
+
+    def _lose_patience(self) -> None:
+        self._hurry = None
+        if self._waiting and self._has_room():
+            self._send_group()
+
+    def _send_group(self) -> None:
+        group, self._waiting = self._waiting[:LARGEST_GROUP], self._waiting[LARGEST_GROUP:]
+        call = asyncio.create_task(self._commit(group), name=self._name)
+        self._calls.add(call)
+        call.add_done_callback(self._begin)
 
     async def _commit(self, group: list[_Waiting[Request, Answer]]) -> None:
         for pause in pauses():
