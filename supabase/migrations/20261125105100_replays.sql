@@ -148,6 +148,7 @@ declare
   v_taken jsonb;
 begin
   delete from private.comparisons as c using public.runs as n where n.retry_of = c.run_id;
+  delete from private.comparisons where tries >= 20 and retry_at <= clock_timestamp();  -- what it would need has expired, or is damaged
   with picked as materialized (
     select run_id from private.comparisons where retry_at <= clock_timestamp() order by retry_at
     limit least(greatest(coalesce(p_limit, 0), 0), 100) for update skip locked
