@@ -139,6 +139,5 @@ async def test_what_has_expired_looks_like_no_tampering_and_is_in_the_bundle(
     assert "expired" in (await operator.run("artifacts", old)).out
     taken = await operator.run("artifacts", old, "--download", "taken")
     assert (taken.code, list((operator.folder / "taken").glob("*"))) == (0, [])
-    for command in (("replay", old), ("compare", old, young)):
-        refused = await operator.run(*command, "--json")
-        assert (refused.code, refused.error["code"]) == (2, "evidence_expired"), command
+    refused = await operator.run("replay", old, "--json")
+    assert (refused.code, refused.error["code"]) == (2, "evidence_expired")
