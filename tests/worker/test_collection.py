@@ -106,3 +106,29 @@ async def test_a_worker_collects_what_is_past_its_time_and_the_bundle_proves_it_
 
         await eventually(released, "what was held to be collected", 30)
         assert "a collection failed" not in worker.said
+
+
+async def test_what_storage_did_not_delete_is_tried_again(
+    served_room: Room, signing: dict[str, str], tmp_path: Path
+) -> None:
+    room = served_room
+    run_id = await room.launch(await room.template(STEPS, retention=RETENTION))
+    async with room.worker(**signing):
+        await room.until(run_id)
+        await bundle_of(room, run_id, tmp_path)
+    await age(room, run_id, 31)
+    large = f"artifacts/{(await room.artifacts(run_id))['large.bin']['sha256']}"
+    soon = {"OPSROOM_WORKER_COLLECT_SECONDS": "1"}
+    async with room.worker(SUPABASE_URL="http://127.0.0.1:9", **soon) as worker:
+        await worker.until_said("a collection failed")
+    assert (await room.artifacts(run_id))["large.bin"]["expired_at"], "decided before anything is deleted"
+    assert large in await objects(room, run_id)
+    await room.sql("update private.doomed_objects set retry_at = now() where run_id = %s", run_id)
+    async with room.worker(**soon):
+
+        async def gone() -> bool:
+            listed = await room.sql("select from private.doomed_objects where run_id = %s", run_id)
+            return not listed and large not in await objects(room, run_id)
+
+        await eventually(gone, "the object to be deleted and forgotten", 30)
+    assert await room.stored(run_id, "small.txt") == b"small\n"
