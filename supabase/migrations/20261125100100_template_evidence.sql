@@ -215,8 +215,10 @@ $$;
 -- The approval that a run of a template waits for before its first step; null when it needs none. Risk block always needs one.
 create function private.needed_approval(p_spec jsonb)
 returns jsonb
-language sql immutable
+language plpgsql immutable
 set search_path = ''
 as $$
-  select case when p_spec ? 'approval' or p_spec ->> 'risk' = 'block' then coalesce(p_spec -> 'approval', '{}') end;
+begin
+  return case when p_spec ? 'approval' or p_spec ->> 'risk' = 'block' then coalesce(p_spec -> 'approval', '{}') end;
+end;
 $$;

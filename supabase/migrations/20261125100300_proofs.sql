@@ -105,10 +105,12 @@ create trigger check_evidence before update on public.runs for each row
 -- Whether a template asks for anything that success is checked against.
 create function private.needs_evidence(p_spec jsonb)
 returns boolean
-language sql immutable
+language plpgsql immutable
 set search_path = ''
 as $$
-  select private.needed_approval(p_spec) is not null or exists (
+begin
+  return private.needed_approval(p_spec) is not null or exists (
     select from jsonb_array_elements(p_spec -> 'steps') as s (step)
     where step ->> 'kind' = 'gate' or step ?| array['verifiers', 'preconditions', 'artifacts']);
+end;
 $$;
