@@ -1,6 +1,4 @@
-"""The editor of templates, `/templates/new` and `/templates/<slug>/edit`: YAML, checked as one types, beside the launch
-form and the plan that it gives.
-"""
+"""The editor of templates: YAML, checked as one types, beside the launch form and the plan that it gives."""
 
 # Reflex gives a Var the attributes of what it stands for at run time only.
 # pyright: reportAttributeAccessIssue=false, reportOperatorIssue=false
