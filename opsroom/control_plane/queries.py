@@ -1,7 +1,7 @@
 """Reads of tables through PostgREST: which rows and columns."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 from postgrest import AsyncPostgrestClient
 
@@ -21,11 +21,15 @@ def select_workers() -> Query:
     return query
 
 
+RUN_COLUMNS: Final = tuple(name for name in Run.model_fields if name != "replay_verdict")
+"""A verdict is no column of a run: the read model looks it up."""
+
+
 def select_ended_runs(person: str, limit: int) -> Query:
     """Runs that a person launched and that have ended, the latest first."""
 
     async def query(api: AsyncPostgrestClient) -> Rows:
-        select = api.from_("runs").select(",".join(Run.model_fields)).eq("created_by", person)
+        select = api.from_("runs").select(",".join(RUN_COLUMNS)).eq("created_by", person)
         select = select.not_.is_("finished_at", "null")
         return (await select.order("finished_at", desc=True).limit(limit).execute()).data
 

@@ -1,5 +1,9 @@
 """What a person is told of, whatever page they are on: toasts, the number in the title, the browser's own notices."""
 
+import re
+from datetime import UTC, datetime, timedelta
+
+import psycopg
 from playwright.async_api import Browser, Page, expect
 
 from opsroom.control_plane.search import RunFilter
@@ -56,6 +60,32 @@ async def test_the_end_of_ones_run_is_told_on_every_page_and_counted_in_the_titl
     await expect(toasts).to_have_count(0)  # told once
 
 
+async def test_many_at_once_are_one_toast(page: Page, room: Room) -> None:
+    session = await create_session(page, "All at once")
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    async with operator_room(room) as plane:
+        runs = [
+            (await plane.create_run(session, "spec-kit-validate", {}, title=f"Number {n}", not_before=tomorrow)).id
+            for n in range(5)
+        ]
+    await expect(page.locator(".queue-row")).to_have_count(5)
+    room.gateway.pause()
+    try:  # while nothing can be read all of them end, so that one picture tells of all
+        url = room.gateway.stack.database_url("postgres")
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as owner:
+            for number, run in enumerate(runs):
+                status, reason = ("timed_out", "queue_timeout") if number < 2 else ("cancelled", "cancelled_by_person")
+                await owner.execute("select private.end_run(%s, %s, %s, 'Meanwhile')", (run, status, reason))
+    finally:
+        room.gateway.resume()
+    toasts = page.get_by_role("region", name="Notifications").get_by_role("listitem")
+    together = toasts.filter(has_text="5 things happened")
+    await expect(together).to_contain_text(re.compile("2 timed out, 3 cancelled|3 cancelled, 2 timed out"))
+    await expect(toasts).to_have_count(1)
+    await together.get_by_role("button", name="Runs").click()
+    await page.wait_for_url("**/runs")
+
+
 async def test_an_approval_that_waits_for_one_is_told_and_counted(page: Page, room: Room) -> None:
     session = await create_session(page, "Guarded")
     guarded = {
@@ -103,7 +133,7 @@ async def test_the_browser_notifies_only_who_asked_for_it_and_looks_elsewhere(
         for tab in (page, other):
             await tab.evaluate("window.looksAway = true")
         run = await run_of(room, session, upgrade, "Far away")
-        await page.wait_for_function("localStorage.getItem('opsroom.told')?.includes('run:')")
+        await page.wait_for_function(f"localStorage.getItem('opsroom.told')?.includes('run:{run}')")
         shown = [note for tab in (page, other) for note in await tab.evaluate("window.shown")]
         assert [(note["title"], note["tag"]) for note in shown] == [("Succeeded: Far away", f"run:{run}:succeeded")]
 
