@@ -161,6 +161,7 @@ export function FeedPill({ mode, asOf, reason, offline }) {
   useEffect(() => {
     if (mode === "signed_out") window.location.assign("/sign-in?reason=signed_out");
   }, [mode]);
+  if (mode === "none" && !offline) return null;
   const old = seen.current && time - seen.current > PATIENCE_MS;
   const stale = offline || mode === "stale" || old;
   const [state, word] = stale ? ["failed", "Stale"] : (FEED[mode] ?? FEED.catching_up);

@@ -10,7 +10,7 @@ function Dialog({ onClose, label, children }) {
   const dialog = useRef(null);
   useLayoutEffect(() => {
     const node = dialog.current;
-    node.showModal();
+    node.showModal(); // gives the focus to what comes first: the field, or where there is none the button that does nothing
     return () => node.close(); // gives the focus back to where it was
   }, []);
   const close = (event) => {
@@ -45,14 +45,14 @@ export function ConfirmButton({ label, title, body, confirmLabel, cancelLabel = 
           h("p", null, body),
           askReason
             ? h("label", { className: "field" }, h("span", { className: "field-label" }, "Reason", h("span", { className: "required" }, "optional")),
-                h("input", { className: "input", ref: reason, name: "reason", maxLength: 500, autoFocus: true, autoComplete: "off" }))
+                h("input", { className: "input", ref: reason, name: "reason", maxLength: 500, autoComplete: "off" }))
             : null,
         ),
         h(
           "div",
           { className: "modal-foot" },
           h("button", { type: "button", className: "btn", onClick: () => setOpen(false) }, cancelLabel),
-          h("button", { type: "submit", className: danger ? "btn btn-danger" : "btn btn-primary", autoFocus: !askReason }, confirmLabel),
+          h("button", { type: "submit", className: danger ? "btn btn-danger" : "btn btn-primary" }, confirmLabel),
         ),
       ),
     ),

@@ -1,11 +1,20 @@
 // A small menu under a button: arrow keys, Escape, and closing by leaving it.
-import { createElement as h, useEffect, useRef, useState } from "react";
+import { createElement as h, useEffect, useLayoutEffect, useRef, useState } from "react";
+
+const FOOT_PX = 64; // as high as the navigation at the foot of a small screen
 
 export function Menu({ label, className = "btn btn-ghost btn-small btn-icon", disabled, hint, children, icon }) {
   const [open, setOpen] = useState(false);
   const root = useRef(null);
   const button = useRef(null);
   const items = () => [...root.current.querySelectorAll(".menu-list button:not(:disabled)")];
+  const list = useRef(null);
+  useLayoutEffect(() => {
+    if (!open) return;
+    const { bottom, height } = list.current.getBoundingClientRect();
+    const above = root.current.getBoundingClientRect().top;
+    if (bottom > window.innerHeight - FOOT_PX && above - height > FOOT_PX) list.current.dataset.up = "true";
+  }, [open]);
   useEffect(() => {
     if (!open) return undefined;
     items()[0]?.focus();
@@ -34,7 +43,7 @@ export function Menu({ label, className = "btn btn-ghost btn-small btn-icon", di
     { className: "menu-root above", ref: root, onKeyDown: keys, onBlur: left },
     h("button", { type: "button", ref: button, className, disabled, title: disabled ? hint : label, "aria-label": label, "aria-haspopup": "menu",
       "aria-expanded": open, onClick: () => setOpen(!open) }, icon),
-    open ? h("div", { className: "menu menu-list", role: "menu", "aria-label": label }, typeof children === "function" ? children(close) : children) : null,
+    open ? h("div", { ref: list, className: "menu menu-list", role: "menu", "aria-label": label }, typeof children === "function" ? children(close) : children) : null,
   );
 }
 

@@ -77,6 +77,13 @@ def force_button(run: rx.Var[RunView], on_force: Any, allowed: rx.Var[bool]) -> 
     )
 
 
+def dead_tag(dead: rx.Var[bool]) -> rx.Component:
+    """All its retries did not save it, and nobody has begun another attempt."""
+    return rx.fragment(
+        rx.cond(dead, rx.el.span("dead letter", class_name="tag", data_state="failed", title="Out of retries"))
+    )
+
+
 def steps_bar(run: rx.Var[RunView]) -> rx.Component:
     """One bar for each step: done, at work, ahead."""
     return rx.el.div(
@@ -155,7 +162,7 @@ def finished_run(
 ) -> rx.Component:
     """A run that is over."""
     marks = rx.fragment(
-        rx.cond(run.dead, rx.el.span("dead letter", class_name="tag", data_state="failed", title="Out of retries")),
+        dead_tag(run.dead),
         rx.cond(run.attempt > 1, rx.el.span(f"attempt {run.attempt}", class_name="tag num")),
         rx.cond(run.retried, rx.el.span("retried", class_name="faint")),
         rx.cond(run.seen, rx.icon("eye", size=12, class_name="seen", title="You have looked at this")),

@@ -91,7 +91,7 @@ def members_table(
                     lambda row: rx.cond(row.search.contains(query.lower()), _member(row, pending, set_role, disable)),
                 )
             ),
-            class_name="lib-table",
+            class_name="lib-table members-table",
         ),
         class_name="panel table-panel",
     )

@@ -10,11 +10,12 @@ from typing import Any
 import reflex as rx
 from reflex_components_core.react_router import link as nav_link
 
-from opsroom.components.basics import blank, notice, skeleton, state_badge
-from opsroom.components.browser import elapsed, heartbeat, seen_mark
-from opsroom.components.cards import cancel_button, force_button
+from opsroom.components.basics import blank, skeleton
+from opsroom.components.browser import seen_mark
+from opsroom.components.cards import cancel_button
 from opsroom.components.run import artifact_row, step_row
 from opsroom.components.run_browser import artifact_viewer, log_view
+from opsroom.components.run_head import run_clock, run_marks, run_notices
 from opsroom.components.views import ArtifactView, RunView, StepView
 
 
@@ -68,17 +69,8 @@ def _ready(shown: PeekVars, allowed: rx.Var[bool], act: PeekActions) -> rx.Compo
         seen_mark(run=run.id, due=~run.live & ~run.seen, on_seen=act.see),
         rx.el.div(
             rx.el.div(
-                state_badge(run.status, run.word),
-                rx.cond(run.attempt > 1, rx.el.span(f"attempt {run.attempt}", class_name="tag")),
-                rx.cond(run.live & (run.claimed_at != ""), heartbeat(at=run.heartbeat_at, lease=run.lease_seconds)),
-                rx.cond(
-                    run.claimed_at,
-                    elapsed(
-                        since=rx.cond(run.started_at, run.started_at, run.claimed_at),
-                        until=run.finished_at,
-                        class_name="peek-clock num",
-                    ),
-                ),
+                run_marks(run),
+                run_clock(run, "peek-clock num"),
                 class_name="row peek-state",
             ),
             rx.el.div(
@@ -87,11 +79,7 @@ def _ready(shown: PeekVars, allowed: rx.Var[bool], act: PeekActions) -> rx.Compo
                 rx.cond(run.worker, rx.el.span("on ", run.worker, class_name="cut")),
                 class_name="run-sub",
             ),
-            rx.cond(
-                run.message & (run.status != "succeeded"),
-                rx.cond(run.live, notice("info", run.message), notice("failed", run.message)),
-            ),
-            force_button(run, act.force, allowed),
+            run_notices(run, act.force, allowed),
             rx.el.div(
                 nav_link(
                     rx.icon("maximize-2", size=13, aria_hidden=True),

@@ -9,9 +9,9 @@ from typing import Any
 import reflex as rx
 from reflex_components_core.react_router import link as nav_link
 
-from opsroom.components.basics import plain_link, skeleton, state_badge, state_icon
-from opsroom.components.browser import ago, elapsed, heartbeat
-from opsroom.components.views import ArtifactView, PhaseView, RunView, StepView
+from opsroom.components.basics import plain_link, skeleton, state_icon
+from opsroom.components.browser import elapsed
+from opsroom.components.views import ArtifactView, StepView
 
 ARTIFACT_ICONS = {
     "markdown": "file-text",
@@ -34,56 +34,6 @@ def box(title: str, *content: rx.Component, aside: rx.Component | None = None) -
     )
 
 
-def run_head(
-    run: rx.Var[RunView], actions: Sequence[rx.Component], phases: rx.Var[Sequence[PhaseView]], who: rx.Var[str]
-) -> rx.Component:
-    """What runs, how it stands, what can be done about it, and the states it went through."""
-    top = rx.el.div(
-        rx.el.div(
-            rx.el.div(
-                state_badge(run.status, run.word),
-                rx.cond(run.attempt > 1, rx.el.span(f"attempt {run.attempt}", class_name="tag")),
-                rx.cond(run.reason, rx.el.span(run.reason, class_name="muted")),
-                class_name="row",
-                style={"marginBottom": "6px"},
-            ),
-            rx.el.h1(run.title),
-            rx.el.div(
-                rx.el.span(f"Lane {run.lane}", style={"fontWeight": 600, "color": "var(--text)"}),
-                rx.el.span(f"{run.template} {run.version}"),
-                rx.cond(run.worker, rx.el.span("on ", run.worker)),
-                rx.el.span(rx.cond(who, f"{who}, ", ""), "queued ", ago(at=run.queued_at)),
-                class_name="run-head-meta",
-            ),
-            class_name="grow",
-        ),
-        rx.el.div(
-            rx.el.div(
-                rx.cond(run.live & (run.claimed_at != ""), heartbeat(at=run.heartbeat_at, lease=run.lease_seconds)),
-                rx.cond(
-                    run.claimed_at,
-                    elapsed(
-                        since=rx.cond(run.started_at, run.started_at, run.claimed_at),
-                        until=run.finished_at,
-                        class_name="clock",
-                    ),
-                ),
-                class_name="row",
-                style={"gap": "14px"},
-            ),
-            rx.el.div(*actions, class_name="run-actions"),
-            class_name="run-head-side",
-        ),
-        class_name="run-head-top",
-    )
-    return rx.el.header(
-        top,
-        timeline(phases, run),
-        class_name="run-head panel",
-        data_state=rx.cond(run.cancelling, "cancelling", run.status),
-    )
-
-
 def again_button(
     label: str, icon: str, *, title: Any, asked: rx.Var[str], name: str, may: rx.Var[bool], press: Any
 ) -> rx.Component:
@@ -100,35 +50,6 @@ def again_button(
         disabled=~may | (asked != ""),
         title=title,
         on_click=press,
-    )
-
-
-def timeline(phases: rx.Var[Sequence[PhaseView]], run: rx.Var[RunView]) -> rx.Component:
-    """The states the run went through, each as long as it took."""
-
-    def phase(item: rx.Var[PhaseView]) -> rx.Component:
-        return rx.el.li(
-            rx.el.div(class_name="phase-bar"),
-            rx.el.div(
-                rx.el.span(item.name),
-                rx.cond(
-                    item.took,
-                    rx.el.span(item.took, class_name="num faint"),
-                    elapsed(since=item.since, class_name="num"),
-                ),
-                class_name="phase-name",
-            ),
-            class_name="phase",
-            data_state=item.state,
-            data_open=(item.took == "").to_string(),
-            style={"--share": item.share},
-        )
-
-    return rx.el.ol(
-        rx.foreach(phases, phase),
-        rx.cond(run.live, rx.fragment(), rx.el.li(state_badge(run.status, run.word), class_name="phase-end")),
-        class_name="timeline",
-        aria_label="States",
     )
 
 

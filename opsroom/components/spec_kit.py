@@ -51,7 +51,7 @@ def _bundle(row: rx.Var[BundleRow]) -> rx.Component:
             ),
             data_label="Progress",
         ),
-        class_name="table-row",
+        class_name="lib-row",
     )
 
 

@@ -47,7 +47,7 @@ def template_row_view(row: rx.Var[TemplateRow]) -> rx.Component:
             ),
             data_label="State",
         ),
-        class_name="table-row",
+        class_name="lib-row",
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Freshness:
-    """What the indicator shows. `as_of` is the database's time of the last good read."""
+    """What the indicator shows. `as_of` is the database's time of the last good read; `mode` none: nothing is shown."""
 
     mode: str = "catching_up"
     as_of: str = ""
@@ -31,6 +31,7 @@ class RunView:
     word: str = "Queued"
     reason: str = ""
     message: str = ""
+    dead: bool = False
     live: bool = False
     gated: bool = False
     cancelling: bool = False

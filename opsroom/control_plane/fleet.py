@@ -3,7 +3,7 @@
 import datetime as dt
 from typing import Final
 
-from opsroom.control_plane.models import Row
+from opsroom.control_plane.models import Row, Worker
 from opsroom.domain.lifecycle import Lane
 
 CHECKPOINT_LATE: Final = dt.timedelta(minutes=20)
@@ -19,23 +19,13 @@ class LaneSettings(Row):
     paused_at: dt.datetime | None = None
 
 
-class FleetWorker(Row):
+class FleetWorker(Worker):
     """A worker that was seen within the last minute.
 
     `attached`: the loss of its own connection is noticed at once; otherwise its leases tell. `missing_since`: its
     connection is gone. `active`: runs it holds now.
     """
 
-    id: str
-    name: str
-    host: str | None = None
-    pid: int | None = None
-    version: str | None = None
-    capacity: int = 1
-    transport: str | None = None
-    started_at: dt.datetime
-    last_seen_at: dt.datetime
-    draining_at: dt.datetime | None = None
     missing_since: dt.datetime | None = None
     attached: bool = False
     active: int = 0

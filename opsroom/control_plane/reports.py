@@ -79,7 +79,6 @@ class KnownWorker(FleetWorker):
     """A worker of the last day, with the first 20 of the runs it holds."""
 
     state: WorkerState
-    stopped_at: dt.datetime | None = None
     runs: tuple[HeldRun, ...] = ()
 
 

@@ -5,7 +5,7 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from typing import Any
 from urllib.parse import urlencode
 
@@ -27,15 +27,15 @@ from opsroom.components.runs import choice_select
 from opsroom.components.runs_views import Choice
 from opsroom.components.shell import page, user_menu
 from opsroom.components.views import Freshness
-from opsroom.control_plane.errors import ControlPlaneUnreachable
-from opsroom.domain.errors import NotAuthenticated, OpsRoomError
-from opsroom.room import broadcast, present_insights
-from opsroom.room.live import Picture, Subject, watch
+from opsroom.domain.errors import NotAuthenticated
+from opsroom.room import present_insights
+from opsroom.room.live import Picture, Subject
+from opsroom.room.live_page import open_live
 from opsroom.room.present import iso
 from opsroom.room.present_insights import insights_values
 from opsroom.room.run_query import choices
 from opsroom.room.sign_ins import SignIn
-from opsroom.room.viewer import LOAD_AGAIN_SECONDS, Viewer, arrive, refusal, signed_in, to_sign_in
+from opsroom.room.viewer import LOAD_AGAIN_SECONDS, Viewer, refusal, signed_in
 
 PACE_SECONDS = 5.0
 
@@ -65,29 +65,11 @@ class InsightsState(rx.State):
     async def load(self) -> AsyncGenerator[Any, None]:
         """Show what the address asks for, and keep it live."""
         query = dict(self.router.url.query_parameters)
-        try:
-            self.range = query["range"] if query.get("range") in present_insights.RANGES else "24h"
-            self.template, self.session = query.get("template", ""), query.get("session", "")
-            sign_in = await arrive(self)
-            yield
-            room = sign_in.control_plane
-            templates, sessions = await asyncio.gather(room.templates(), room.session_names())
-            titles = {item.slug: item.title for item in templates}
-            names = {item.id: item.title for item in sessions}
-            self.templates = choices({**({self.template: self.template} if self.template else {}), **titles})
-            self.sessions = choices({**({self.session: self.session[:8]} if self.session else {}), **names})
-            tab = broadcast.tab_of(self)
-            live = await watch(tab, sign_in, _insights(self.range, self.template, self.session, titles))
-            for name, value in (await live.snapshot()).items():
-                setattr(self, name, value)
-            yield
-            await live.show(tab)
-        except NotAuthenticated:
-            yield to_sign_in(self)
-        except OpsRoomError as error:
-            self.phase, self.problem_title, self.problem_text = "problem", error.message, error.hint or ""
-            if isinstance(error, ControlPlaneUnreachable):
-                yield InsightsState.load_again
+        self.range = query["range"] if query.get("range") in present_insights.RANGES else "24h"
+        self.template, self.session = query.get("template", ""), query.get("session", "")
+        subject = _insights(self.range, self.template, self.session)
+        async for step in open_live(self, subject, InsightsState.load_again):
+            yield step
 
     @rx.event(background=True)
     async def load_again(self) -> Any:
@@ -107,12 +89,23 @@ class InsightsState(rx.State):
         return rx.redirect("/insights?" + urlencode([(key, text) for key, text in pairs if text]))
 
 
-def _insights(span: str, template: str, session: str, titles: Mapping[str, str]) -> Subject:
+def _insights(span: str, template: str, session: str) -> Subject:
     async def read(sign_in: SignIn) -> Picture:
+        room = sign_in.control_plane
         since = dt.datetime.now(dt.UTC) - present_insights.RANGES[span]
-        found = await sign_in.control_plane.read_insights(since, template=template or None, session_id=session or None)
+        found, templates, sessions = await asyncio.gather(
+            room.read_insights(since, template=template or None, session_id=session or None),
+            room.templates(),
+            room.session_names(),
+        )
+        titles = {item.slug: item.title for item in templates}
+        names = {item.id: item.title for item in sessions}
         values = insights_values(found, since, titles, {"session": session, "range": span})
-        return Picture({**values, "phase": "ready"}, as_of=iso(found.read_at))
+        chosen = {
+            "templates": choices({**({template: template} if template else {}), **titles}),
+            "sessions": choices({**({session: session[:8]} if session else {}), **names}),
+        }
+        return Picture({**values, **chosen, "phase": "ready"}, as_of=iso(found.read_at))
 
     return Subject("sessions", read, InsightsState, name=f"{span}:{template}:{session}", pace=PACE_SECONDS)
 

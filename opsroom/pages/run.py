@@ -13,11 +13,12 @@ from reflex_components_core.react_router import link as nav_link
 
 from opsroom.components.basics import notice, problem
 from opsroom.components.browser import seen_mark
-from opsroom.components.cards import cancel_button, force_button
+from opsroom.components.cards import cancel_button
 from opsroom.components.compare_views import ReplayRow, ReplayView
 from opsroom.components.replay import replay_list, verdict
-from opsroom.components.run import again_button, artifact_row, box, facts_list, run_head, run_loading
+from opsroom.components.run import again_button, artifact_row, box, facts_list, run_loading
 from opsroom.components.run_browser import artifact_viewer, log_view, steps_view
+from opsroom.components.run_head import run_head, run_notices
 from opsroom.components.run_story import attempt_chain, deed_list, evidence, proof_list
 from opsroom.components.run_views import AttemptView, DeedView, GraphView, ProofView, RunActs
 from opsroom.components.shell import page, user_menu
@@ -228,22 +229,8 @@ def _ready() -> rx.Component:
     return rx.fragment(
         seen_mark(run=run.id, due=~run.live & ~run.seen, on_seen=RunState.see),
         run_head(run, _actions(), RunState.phases, RunState.launched_by),
-        force_button(run, RunState.force, Viewer.may_operate),
-        rx.cond(
-            run.gated,
-            rx.el.div(
-                notice("warn", "This run waits for an approval."),
-                nav_link("Go to the approvals", to="/approvals", class_name="btn btn-small"),
-                class_name="run-message run-gate",
-            ),
-        ),
+        run_notices(run, RunState.force, Viewer.may_operate),
         rx.cond(RunState.held, rx.el.div(notice("info", RunState.held), class_name="run-message")),
-        rx.cond(
-            run.message & (run.status != "succeeded"),
-            rx.el.div(
-                rx.cond(run.live, notice("info", run.message), notice("failed", run.message)), class_name="run-message"
-            ),
-        ),
         rx.cond(RunState.replay.of_href, verdict(RunState.replay)),
         steps_view(
             steps=RunState.steps, graph=RunState.graph, note=RunState.steps_note, live=run.live, key=RunState.shown
@@ -286,8 +273,8 @@ def run() -> rx.Component:
         account=user_menu(Viewer.name, Viewer.initials, Viewer.email, Viewer.role),
         freshness=RunState.freshness,
         crumbs=(
-            nav_link("Board", to=f"/sessions/{RunState.session}"),
+            nav_link("Board", to=rx.cond(RunState.session, f"/sessions/{RunState.session}", "/")),
             rx.icon("chevron-right", size=14, aria_hidden=True),
-            rx.el.span(RunState.run.title, class_name="cut"),
+            rx.el.span(rx.match(RunState.phase, ("problem", "No such run"), RunState.run.title), class_name="cut"),
         ),
     )

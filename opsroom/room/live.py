@@ -73,6 +73,7 @@ class Live:
         self._subject = subject
         self._values: dict[str, Any] = {}
         self._busy = False
+        self._nothing = False
         self._as_of = ""
         self._feed: Feed | None = None
         self._first_read = asyncio.Event()
@@ -118,6 +119,8 @@ class Live:
             await self._send(target, self._values)
 
     def _freshness(self) -> Freshness:
+        if self._nothing:
+            return Freshness("none")
         state = self._feed.state if self._feed else None
         return Freshness(state.liveness, self._as_of, state.reason or "") if state else Freshness()
 
@@ -139,9 +142,11 @@ class Live:
                     except OpsRoomError as error:
                         self._problem = error
                         self._first_read.set()
-                        feed.failed(ring)
                         if not isinstance(error, ControlPlaneUnreachable) and not self._values:
+                            self._nothing = True
+                            await self._send(self.room, {})
                             break  # it does not exist, or may not be seen: reading again would not help
+                        feed.failed(ring)
                     else:
                         await self._publish(picture)
                     finally:

@@ -82,6 +82,7 @@ def run_view(card: Card) -> RunView:
         gated=card.waiting_gate is not None and card.is_live,
         reason=REASON_WORDS.get(card.reason, "") if card.reason else "",
         message=card.message or "",
+        dead=card.dead_letter,
         live=card.is_live,
         cancelling=card.cancel_requested_at is not None and card.is_live,
         cancel_requested_at=iso(card.cancel_requested_at),

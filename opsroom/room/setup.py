@@ -186,11 +186,16 @@ async def _as_person(sign_in: SignIn | None) -> AsyncGenerator[CheckRow]:
         yield CheckRow("You", "failed", error.message, error.hint or "")
 
 
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def _work(setup: Setup) -> CheckRow:
     newest = max(
         (path.name.split("_")[0] for path in (REPOSITORY / "supabase" / "migrations").glob("*.sql")), default=""
     )
-    row = CheckRow("Work", "succeeded", f"{setup.templates} templates, {setup.workers} workers.")
+    templates, workers = _counted(setup.templates, "template"), _counted(setup.workers, "worker")
+    row = CheckRow("Work", "succeeded", f"{templates}, {workers}.")
     if setup.migration and newest and setup.migration < newest:
         found = f"The database is at migration {setup.migration}; this version comes with {newest}."
         return replace(row, state="warn", found=found, advice="Apply the migrations.", commands=["supabase db push"])

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
-from opsroom.local import operator, services
+from opsroom.local import operator, services, signing
 from opsroom.local.environment import LOCAL_EMAIL, embedded_worker
 from opsroom.local.paths import REPOSITORY, Ports, State, free_port
 from opsroom.local.services import Service
@@ -110,8 +110,9 @@ async def room(stack: Stack) -> AsyncIterator[Room]:
 
 @pytest.fixture(scope="package")
 async def worker(room: Room) -> AsyncIterator[Service]:
-    """One worker of the embedded kind."""
+    """One worker of the embedded kind; it signs evidence."""
     stack = room.gateway.stack
+    signing.ensure(stack.state)
     service = services.worker(stack.state, room.ports, embedded_worker(stack.secrets, room.ports))
     await service.start()
     try:

@@ -80,6 +80,25 @@ async def test_who_launched_it_is_told_why_not_and_sees_new_ones_arrive(
     await expect(page.locator(f'[data-gate="{another.id}:"]')).to_have_count(0)
 
 
+async def test_a_run_that_waits_says_so_on_the_board_beside_it_and_on_its_page(
+    page: Page, waiting: tuple[ControlPlane, str, str]
+) -> None:
+    plane, run_id, session = waiting
+    await page.goto(f"/sessions/{session}")
+    await expect(page.locator(f".queue-row[data-run='{run_id}']")).to_contain_text("needs approval")
+    for place, within in ((f"/sessions/{session}?run={run_id}", "#peek"), (f"/runs/{run_id}", "main")):
+        await page.goto(place)
+        told = page.locator(within)
+        await expect(told.get_by_role("note").filter(has_text="This run waits for an approval.")).to_be_visible()
+        await expect(told.locator(".badge", has_text="Needs approval").first).to_be_visible()
+    await page.get_by_role("link", name="Go to the approvals").click()
+    await expect(page.locator(f'[data-gate="{run_id}:"]')).to_be_visible()
+    await page.go_back()
+    await plane.cancel_run(run_id)
+    await expect(page.locator(".run-head")).to_contain_text("Cancelled")
+    await expect(page.get_by_role("link", name="Go to the approvals")).to_have_count(0)
+
+
 async def test_a_viewer_looks_on(room: Room, chromium: Browser, waiting: tuple[ControlPlane, str, str]) -> None:
     person = await room.gateway.person("viewer")
     async with visitor(chromium, room, dark=False, width=390) as context:

@@ -218,15 +218,6 @@ async def test_a_viewer_may_look_into_runs_and_move_none(
     assert [run.id for run in (await plane.read_board(session)).lane("A").queue] == list(runs.values())
 
 
-async def test_the_fleet_is_told_and_no_worker_alarms(page: Page, plane: ControlPlane) -> None:
-    await plane.create_session("Fleet")
-    await page.goto("/")
-    strip = page.locator(".fleet")
-    await expect(strip).to_contain_text("online")
-    await expect(strip).to_contain_text("Stuck")
-    await expect(strip).to_contain_text("Last sweep")
-
-
 async def test_on_a_small_screen_a_run_fills_it(room: Room, chromium: Browser, plane: ControlPlane) -> None:
     session = (await plane.create_session("In the hand")).id
     runs = await queued(plane, session, "Tapped")

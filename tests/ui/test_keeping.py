@@ -35,7 +35,7 @@ async def grow_old(room: Room, run_id: str) -> None:
         await admin.execute(
             "insert into public.bundles (run_id, events, chain_head, sha256, size_bytes, object_path, keyid, signed_at) "
             "select run_id, max(seq), max(hash), repeat('a', 64), 1, 'x', repeat('b', 64), now() from public.run_events "
-            "where run_id = %s group by run_id",
+            "where run_id = %s group by run_id on conflict do nothing",
             (run_id,),
         )
         await admin.execute("select private.plan_retention(%s)", (run_id,))

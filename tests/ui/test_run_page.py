@@ -1,24 +1,48 @@
 """The run page: states, steps, the log as it is written, the story of a run, and what can be done about it."""
 
+import hashlib
 import json
 import re
 import time
 import uuid
+from pathlib import Path
+from typing import Any
 
 from playwright.async_api import Browser, Page, expect
 
 from opsroom.control_plane.models import Run
+from opsroom.domain.evidence.verify import verify
 from opsroom.local.services import Service
 from tests.support.room import Room, visitor
 from tests.ui.conftest import finished, operator_room
 from tests.ui.gallery import FAN_OUT
 
+CHECKED = "checked-and-short"
+CHECKED_SPEC: dict[str, Any] = {
+    "slug": CHECKED,
+    "title": "Write a short report",
+    "retry": {"attempts": 2, "on": ["failed"], "backoff_seconds": 0},
+    "steps": [
+        {
+            "id": "write",
+            "title": "Write the report",
+            "kind": "shell",
+            "with": {"script": "echo short > report.txt"},
+            "verifiers": [
+                {"name": "answers", "kind": "shell", "with": {"argv": ["true"]}},
+                {"name": "is long enough", "kind": "file", "with": {"path": "report.txt", "min_bytes": 500}},
+            ],
+        }
+    ],
+}
+
 
 async def launch(room: Room, template: str, **params: int | str) -> Run:
     """A run in a session of its own."""
     async with operator_room(room) as control_plane:
-        if template == FAN_OUT["slug"]:
-            await control_plane.save_template(FAN_OUT)
+        for spec in (FAN_OUT, CHECKED_SPEC):
+            if template == spec["slug"]:
+                await control_plane.save_template(spec)
         session = await control_plane.create_session(f"Run page {uuid.uuid4().hex[:6]}")
         return await control_plane.create_run(session.id, template, params, title="A run to look at")
 
@@ -214,6 +238,40 @@ async def test_a_viewer_may_look_and_not_act(
         await control_plane.cancel_run(run.id)
 
 
+async def test_a_failure_shows_its_proofs_is_a_dead_letter_and_its_evidence_is_taken_and_holds(
+    page: Page, room: Room, worker: Service, tmp_path: Path
+) -> None:
+    run = await launch(room, CHECKED)
+    await page.goto(f"/runs/{run.id}")
+    head = page.locator(".run-head")
+    await expect(head).to_contain_text("Failed")
+    await page.get_by_role("link", name="Next attempt").click()  # the retry that the template asks for
+    await expect(head).to_contain_text("attempt 2")
+    await expect(head.get_by_text("dead letter")).to_be_visible()
+    proofs = page.get_by_role("region", name="Proofs").get_by_role("listitem")
+    await expect(proofs.filter(has_text="answers")).to_have_attribute("data-state", "succeeded")
+    broken = proofs.filter(has_text="is long enough")
+    await expect(broken).to_have_attribute("data-state", "failed")
+    await broken.get_by_text("Expected and seen").click()
+    await expect(broken).to_contain_text("min_bytes")
+    last = page.url.rsplit("/", 1)[1]
+    evidence = page.get_by_role("region", name="Evidence")
+    async with page.expect_download() as caught:
+        await evidence.get_by_role("link", name="Download the bundle").click()
+    kept = tmp_path / "bundle.zip"
+    await (await caught.value).save_as(kept)
+    verdict = verify(str(kept), str(room.gateway.stack.state.trust_root))
+    assert (verdict.run_id, verdict.status) == (last, "failed")
+    await expect(evidence).to_contain_text(hashlib.sha256(kept.read_bytes()).hexdigest()[:12])
+    await page.get_by_role("navigation", name="Where you are").get_by_role("link", name="Board").click()
+    lane = page.get_by_role("region", name="Lane A")
+    await expect(lane.locator(f"[data-run='{last}']").get_by_text("dead letter")).to_be_visible()
+    await expect(lane.get_by_text("dead letter")).to_have_count(1)
+
+
 async def test_an_unknown_run_says_so(page: Page) -> None:
     await page.goto(f"/runs/{uuid.uuid4()}")
     await expect(page.get_by_role("alert")).to_contain_text("no run")
+    await expect(page.locator(".feed")).to_have_count(0)  # nothing is shown that could be fresh or stale
+    await page.get_by_role("link", name="Board", exact=True).last.click()
+    await expect(page.get_by_role("region", name="Lane A")).to_be_visible()
