@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, FloatRect, Page, expect
 
 from opsroom.control_plane.client import ControlPlane
 from opsroom.domain.lifecycle import Lane
@@ -111,13 +111,30 @@ async def fits(page: Page) -> None:
     assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), page.url
 
 
+TALLEST = 1900
+AT_ITS_FOOT = """
+.shell { position: relative; } .topbar { position: static !important; } .nav { position: absolute !important; }
+.run-card, .queue-row, .done-row { content-visibility: visible !important; }
+"""
+"""A picture of a whole page is taller than a screen: what is fixed to the screen's foot stands at the page's."""
+
+
+FLAT = "::backdrop { backdrop-filter: none !important; }"
+"""A blurred page takes twice the bytes."""
+
+
 async def picture(page: Page, name: str, dark: bool, width: int) -> None:
     await fits(page)
     if os.environ.get("OPSROOM_SCREENSHOTS"):
         FOLDER.mkdir(parents=True, exist_ok=True)
         await page.evaluate("document.activeElement?.blur(); scrollTo(0, 0)")
         path: Path = FOLDER / f"{name}-{'dark' if dark else 'light'}-{width}.png"
-        await page.screenshot(path=path, full_page=width == 390, animations="disabled")
+        if width == 390 and not await page.locator("#peek").count():
+            tall = await page.evaluate("document.documentElement.scrollHeight")
+            clip: FloatRect = {"x": 0, "y": 0, "width": width, "height": min(tall, TALLEST)}
+            await page.screenshot(path=path, full_page=True, clip=clip, animations="disabled", style=AT_ITS_FOOT + FLAT)
+        else:
+            await page.screenshot(path=path, animations="disabled", style=FLAT)
 
 
 @pytest.mark.parametrize(("dark", "width"), LOOKS)
