@@ -179,6 +179,7 @@ async def test_the_keys_are_told_and_the_sessions_are_searched(page: Page, plane
     session = (await plane.create_session("Needle in the list")).id
     await page.goto(f"/sessions/{session}")
     await expect(page.get_by_role("heading", level=1)).to_be_visible()
+    await expect(page.locator("[data-feed=live]")).to_be_visible()
     await page.keyboard.press("?")
     sheet = page.get_by_role("dialog", name="Keyboard shortcuts")
     await expect(sheet).to_contain_text("Move between cards")
