@@ -112,7 +112,7 @@ async def test_what_has_expired_looks_like_no_tampering_and_is_in_the_bundle(
     async def bundled() -> bool:
         return await admin.bundle(old) is not None and await admin.bundle(young) is not None
 
-    await eventually(bundled, "bundles", 30)
+    await eventually(bundled, "bundles", 90)
     await owner.sql("update private.retention set logs_due_at = now(), artifacts_due_at = now() where run_id = %s", old)
     due = await administrator.run("collect", "--dry-run", "--json")
     assert [log["run_id"] for log in due.json["logs"]] == [item["run_id"] for item in due.json["artifacts"]] == [old]
@@ -124,7 +124,7 @@ async def test_what_has_expired_looks_like_no_tampering_and_is_in_the_bundle(
             "select 1 from storage.objects where bucket_id = 'artifacts' and name like %s", f"{old}/%"
         )
 
-    await eventually(deleted, "a worker, told at once, to delete the object", 20)
+    await eventually(deleted, "a worker, told at once, to delete the object", 60)
     folder, root = str(administrator.folder / "published"), str(signing / "root.json")
     assert (await administrator.run("checkpoint", "fetch", folder)).code == 0
     whole = await administrator.run("checkpoint", "verify", folder, "--trust", root, "--against", "--events", "--json")

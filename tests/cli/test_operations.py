@@ -143,7 +143,9 @@ async def test_the_fleet_is_shown_and_a_worker_drained(
 ) -> None:
     assert (await operator.run("run", "t-hello", "--session", session.id, "--follow")).code == OK
     fleet = (await operator.run("fleet", "--json")).json
-    mine: dict[str, Any] = max(fleet["workers"], key=lambda w: w["started_at"])
+    mine: dict[str, Any] = max(
+        (w for w in fleet["workers"] if w["missing_since"] is None), key=lambda w: w["started_at"]
+    )
     table = await operator.run("fleet")
     assert mine["id"][:8] in table.out
     assert "The last sweep was" in table.out
