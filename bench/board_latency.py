@@ -33,10 +33,20 @@ CHROMIUM_FLAGS = (
 # For each "run state" that the board's elements carry: when the frame that first shows it begins, in ms since 1970.
 OBSERVER = """
 window.shown = {};
-const look = () => {
-  const fresh = [...document.querySelectorAll("[data-run][data-state]")]
-    .map((element) => `${element.dataset.run} ${element.dataset.state}`).filter((key) => !(key in window.shown));
-  if (fresh.length) requestAnimationFrame(() => {
+const marked = "[data-run][data-state]";
+const look = (records) => {
+  const fresh = new Set();
+  const see = (element) => fresh.add(`${element.dataset.run} ${element.dataset.state}`);
+  for (const record of records) {
+    if (record.type === "attributes" && record.target.matches(marked)) see(record.target);
+    for (const node of record.addedNodes) {
+      if (node.nodeType !== Node.ELEMENT_NODE) continue;
+      if (node.matches(marked)) see(node);
+      node.querySelectorAll(marked).forEach(see);
+    }
+  }
+  for (const key of fresh) if (key in window.shown) fresh.delete(key);
+  if (fresh.size) requestAnimationFrame(() => {
     for (const key of fresh) window.shown[key] ??= performance.timeOrigin + performance.now();
   });
 };

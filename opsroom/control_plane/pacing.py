@@ -5,11 +5,11 @@ reader whose reads take long is not kept busy with nothing else.
 import time
 from typing import Final
 
-SETTLE_SECONDS: Final = 0.015
+SETTLE_SECONDS: Final = 0.01
 """From the first of several changes until their reader is told: those that come together are read together."""
 SETTLE_SHARE: Final = 0.25
 """Of `least`: what need not be read often need not be read first."""
-REST_SHARE: Final = 0.5
+REST_SHARE: Final = 0.25
 """Of the time that a read took: for so long its topic rests after it, so that the rest of the room has its turn."""
 LONGEST_REST_SECONDS: Final = 0.5
 
