@@ -89,7 +89,7 @@ async def test_without_the_lock_of_the_lane_two_claims_take_the_same_slot_and_it
         await ward.launch(slug)
     workers = [await ward.hands() for _ in range(4)]
     unlocked = ("for no key update of l skip locked", "")
-    slowly = ("with room as materialized", "perform pg_sleep(0.2);\n  with room as materialized")
+    slowly = ("with room as materialized", "perform pg_sleep(1);\n  with room as materialized")
     async with mutated(ward, "private.take_runs", unlocked), mutated(ward, "private.claim_lanes", slowly):
         claims = await asyncio.gather(*(ward.claim(worker) for worker in workers))
     assert sum(map(len, claims)) > 1, "the mutation works"

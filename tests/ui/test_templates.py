@@ -149,6 +149,7 @@ async def test_who_is_no_admin_may_try_and_not_save(
         await expect(page.get_by_text("You can try changes here, but not save them.")).to_be_visible()
         await expect(page.locator(".verdict")).to_contain_text("Valid")
         await expect(page.get_by_role("button", name="Save")).to_be_disabled()
+        await expect(page.locator(".cm-content")).to_contain_text("steps")
         # Who presses what the page does not offer is refused by the database.
         await page.get_by_role("button", name="Save").evaluate("button => { button.disabled = false; button.click() }")
         await expect(page.locator(".verdict")).to_contain_text("this needs the role admin")

@@ -41,7 +41,7 @@ async def github(*checks: tuple[str, str | None]) -> AsyncGenerator[str]:
             "total_count": len(checks),
             "check_runs": [{"name": n, "status": "completed" if c else "in_progress", "conclusion": c} for n, c in shown],
         }).encode()  # fmt: skip
-        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body) + body)
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
