@@ -174,6 +174,7 @@ def gates_loading() -> rx.Component:
             for _ in range(2)
         ),
         class_name="gates",
+        role="status",
         aria_busy=True,
         aria_label="Loading",
     )

@@ -194,6 +194,7 @@ def insights_loading() -> rx.Component:
     return rx.el.div(
         rx.el.div(*[tile] * 5, class_name="tiles"),
         rx.el.div(*[chart] * 4, class_name="charts"),
+        role="status",
         aria_busy=True,
         aria_label="Loading insights",
     )

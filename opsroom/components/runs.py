@@ -282,4 +282,4 @@ def runs_loading() -> rx.Component:
         skeleton("18%", "12px"),
         class_name="runs-wait",
     )
-    return rx.el.div(*[line] * 12, class_name="panel", aria_busy=True, aria_label="Loading runs")
+    return rx.el.div(*[line] * 12, class_name="panel", role="status", aria_busy=True, aria_label="Loading runs")

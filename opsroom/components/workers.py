@@ -256,6 +256,7 @@ def workers_loading() -> rx.Component:
     return rx.el.div(
         rx.el.div(*[tile] * 6, class_name="tiles tiles-six"),
         rx.el.div(*[line] * 3, class_name="panel"),
+        role="status",
         aria_busy=True,
         aria_label="Loading workers",
     )

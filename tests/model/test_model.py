@@ -16,6 +16,7 @@ def spin_is_there_or_can_be_installed() -> bool:
     return bool(shutil.which("spin")) or (os.geteuid() == 0 and bool(shutil.which("apt-get")))
 
 
+@pytest.mark.soak  # half a minute of a core: `make model` runs the same check
 @pytest.mark.skipif(
     not spin_is_there_or_can_be_installed(), reason="there is no spin, and it can not be installed here"
 )
