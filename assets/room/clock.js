@@ -16,8 +16,10 @@ function tick() {
 
 function subscribe(listener) {
   listeners.add(listener);
-  timer ??= setInterval(tick, 1000);
-  if (!now) now = Date.now();
+  if (timer === null) {
+    timer = setInterval(tick, 1000);
+    now = Date.now(); // what it was when the last one unsubscribed may be long ago
+  }
   return () => {
     listeners.delete(listener);
     if (!listeners.size) {
@@ -34,7 +36,7 @@ function useTicking(paint) {
   const latest = useRef(paint);
   latest.current = paint;
   useLayoutEffect(() => {
-    if (node.current) latest.current(node.current, (now ||= Date.now()) + offset);
+    if (node.current) latest.current(node.current, Date.now() + offset);
   });
   useEffect(() => subscribe(() => {
     if (node.current && !unseen.has(node.current.closest("[data-run]"))) latest.current(node.current, now + offset);
