@@ -5,6 +5,8 @@ import ctypes
 import logging
 import sys
 
+import uvloop
+
 from opsroom.domain.errors import WorkerProtocol
 from workers import logs
 from workers.app import Worker
@@ -36,7 +38,8 @@ def main() -> int:
         # (Not where the worker runs as root: root reads everything.)
         ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     try:
-        asyncio.run(_work(settings, masker))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_work(settings, masker))
     except ConfigurationError as error:
         sys.stderr.write(f"The worker can not start:\n{error}\n")
         return 2
