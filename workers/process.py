@@ -12,14 +12,14 @@ from pathlib import Path
 
 from workers import leash
 from workers.environment import base_environment
-from workers.seats import Seat, Supervisor
+from workers.supervision import Stream, Supervisor
 
 PROJECT = str(Path(leash.__file__).parent.parent.parent)
 PROGRAM = "import sys; sys.path.append(sys.argv[3]); from workers.leash.nursery import main; main()"
 SPARES = 2
-"""Supervisors that sit ready."""
+"""Supervisors that are there before they are needed."""
 KEPT = 8
-"""Supervisors that have nothing to do."""
+"""Supervisors that have nothing to do, at most."""
 REFILL_SECONDS = 0.02
 GREETING_SECONDS = 30.0
 NOT_ALIVE = "the leash, which starts all processes, does not stay alive; see the worker's log"
@@ -41,10 +41,10 @@ class Exit:
 class Process:
     """A running command; its streams end when all that it started is gone."""
 
-    def __init__(self, seat: Seat, on_end: Callable[[Supervisor], None]) -> None:
-        self.stdout, self.stderr = seat.streams
-        self._transports = seat.transports
-        self._supervisor = seat.supervisor
+    def __init__(self, supervisor: Supervisor, streams: Sequence[Stream], on_end: Callable[[Supervisor], None]) -> None:
+        self._streams = streams
+        self.stdout, self.stderr = (stream.reader for stream in streams)
+        self._supervisor = supervisor
         self._on_end = on_end
         self._free = False
         self._exit = asyncio.create_task(self._read_exit())
@@ -67,8 +67,8 @@ class Process:
 
     def close(self) -> None:
         """Let go of the pipes and of the supervisor, which ends all that is left."""
-        for transport in self._transports:
-            transport.close()
+        for stream in self._streams:
+            stream.close()
         if self._free:
             self._on_end(self._supervisor)
         else:
@@ -87,14 +87,13 @@ class Process:
 class Leash:
     """The worker's one small helper program that starts all processes. Restarted when it is gone.
 
-    Forking takes longer than starting the command itself, so some supervisors sit ready with their next command forked
-    up to its exec. One whose command has ended, and all that it started, takes the next one.
+    A supervisor is forked and put into its control group in 20 ms, so that some are there before they are needed. One
+    whose command has ended, and all that it started, takes the next one.
     """
 
     def __init__(self, groups: str = "auto", spares: int = SPARES) -> None:
         self._wanted = groups
         self._spares = spares
-        self._ready: list[Seat] = []
         self._free: list[Supervisor] = []
         self._refill: asyncio.Task[None] | None = None
         self._door: socket.socket | None = None
@@ -135,8 +134,6 @@ class Leash:
         """End the program; runs that are still there keep their own supervisors."""
         if self._refill and self._refill is not asyncio.current_task():
             self._refill.cancel()
-        while self._ready:
-            self._ready.pop().close()
         while self._free:
             self._free.pop().close()
         if self._door:
@@ -150,22 +147,30 @@ class Leash:
         """Start `argv`. Raises ProcessNotStarted."""
         if any("\x00" in text for text in (*argv, *env, *env.values())):
             raise ProcessNotStarted("an argument or environment variable holds a NUL character")
-        seat = await self._take_seat()
+        supervisor = await self._take()
+        streams: list[Stream] = []
         try:
-            seat.supervisor.send({"argv": list(argv), "env": dict(env), "cwd": str(cwd), "until": until})
+            for _ in range(2):
+                streams.append(await Stream.open())
+            supervisor.send_streams([stream.writer for stream in streams])
+            for stream in streams:
+                stream.close_writer()
+            supervisor.send({"argv": list(argv), "env": dict(env), "cwd": str(cwd), "until": until})
             # No answer: the supervisor was killed, perhaps by the command, so that has started. `wait` tells the end.
-            answer = json.loads(await seat.supervisor.line() or b"{}")
+            answer = json.loads(await supervisor.line() or b"{}")
             if "error" in answer:
                 raise ProcessNotStarted(answer["error"])
         except BaseException:
-            seat.close()
+            for stream in streams:
+                stream.close()
+            supervisor.close()
             raise
-        return Process(seat, self._take_back)
+        return Process(supervisor, streams, self._take_back)
 
     def prepare(self) -> None:
-        """Have supervisors sit ready, soon: not in the way of the command that is being started."""
-        if self._refill is None or self._refill.done():
-            self._refill = asyncio.create_task(self._refill_seats())
+        """Have supervisors there, soon: not in the way of the command that is being started."""
+        if len(self._free) < self._spares and (self._refill is None or self._refill.done()):
+            self._refill = asyncio.create_task(self._add_spares())
 
     def _take_back(self, supervisor: Supervisor) -> None:
         if supervisor.gone or self._program is None or len(self._free) >= KEPT:
@@ -173,31 +178,26 @@ class Leash:
         else:
             self._free.append(supervisor)
 
-    async def _refill_seats(self) -> None:
-        while len(self._ready) < self._spares:
+    async def _add_spares(self) -> None:
+        while len(self._free) < self._spares:
             await asyncio.sleep(REFILL_SECONDS)
             try:
-                self._ready.append(await self._new_seat())
+                await self.start()
+                self._free.append(await self._new_supervisor())
             except (OSError, ProcessNotStarted):
                 return
 
-    async def _take_seat(self) -> Seat:
+    async def _take(self) -> Supervisor:
         # A supervisor without the program above it could lose what escapes from it: then the spares are renewed.
         await self.start()
-        self.prepare()
-        while self._ready:
-            seat = self._ready.pop()
-            if not seat.supervisor.gone:
-                return seat
-            seat.close()
-        return await self._new_seat()
-
-    async def _new_seat(self) -> Seat:
-        await self.start()
         while self._free:
-            with contextlib.suppress(OSError):
-                return await Seat.prepare(self._free.pop())
-        return await Seat.prepare(await self._new_supervisor())
+            supervisor = self._free.pop()
+            if not supervisor.gone:
+                self.prepare()
+                return supervisor
+            supervisor.close()
+        self.prepare()
+        return await self._new_supervisor()
 
     async def _new_supervisor(self) -> Supervisor:
         ours, theirs = socket.socketpair()

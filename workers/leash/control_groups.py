@@ -1,4 +1,4 @@
-"""Control groups, where this machine lets us make some: one for each supervisor, which its commands live in.
+"""Control groups, where this machine lets us make some: one for each supervisor, which it and its commands live in.
 
 Version 2 kills a group in one stroke (`cgroup.kill`). Of version 1 the freezer holds everything still while it is
 killed; any other hierarchy is killed until it is empty. A group is named after its supervisor, so that what a killed
@@ -20,7 +20,7 @@ BORN = 19
 
 
 class Group:
-    """One control group, perhaps with groups below it that the command has made."""
+    """One control group, of a supervisor and its commands, perhaps with groups below it that a command has made."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -31,6 +31,10 @@ class Group:
     def enter(self) -> None:
         """Put the calling process in."""
         _write(f"{self.path}/cgroup.procs", "0")
+
+    def leave(self) -> None:
+        """Put the calling process where this group was made."""
+        _write(f"{os.path.dirname(self.path)}/cgroup.procs", "0")
 
     def members(self) -> list[int]:
         return [pid for folder in self._folders() for pid in _numbers(f"{folder}/cgroup.procs")]

@@ -10,15 +10,7 @@ import time
 from typing import Any
 
 from workers.leash.control_groups import Group
-from workers.leash.system import (
-    PR_SET_PDEATHSIG,
-    become_reaper,
-    descendants,
-    exit_of,
-    prctl,
-    reap,
-    send_signal,
-)
+from workers.leash.system import DEFAULT_SIGNALS, become_reaper, descendants, exit_of, program, reap, send_signal
 
 KILL_SECONDS = 10.0
 """How long to insist on processes that do not go after SIGKILL (in uninterruptible sleep) before reporting them."""
@@ -30,50 +22,43 @@ class Supervisor:
     def __init__(self, control: socket.socket, group: Group | None) -> None:
         self._control = control
         self._group = group
+        self._outside = True
+        """Whether it is out of its group: a command starts where its supervisor is, and a group dies as a whole."""
         self._inbox = b""
         self._attached: list[int] = []
         self._main = 0
         self._status: int | None = None
         self._until: float | None = None
         self._kill_at: float | None = None
-        self._order, self._report = -1, -1
+        self._nothing = os.open(os.devnull, os.O_RDONLY)
 
     def run(self) -> None:
         wake_read = become_reaper()
-        if self._group:
-            try:
-                self._group.make()
-            except OSError:
-                self._group = None
+        self._make_group()
+        self._enter_group()
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
         poll.register(wake_read, select.POLLIN)
         try:
             while self._one_command(poll, wake_read):
-                pass
+                self._enter_group()
         finally:
             self._kill_all()
             if self._group:
+                self._leave_group()
                 self._group.remove()
 
     def _one_command(self, poll: select.poll, wake_read: int) -> bool:
         """False when there is no other to come."""
         self._main, self._status, self._until, self._kill_at = 0, None, None, None
-        while not self._main:
-            if self._next_message() is None:
-                return False
-            if len(self._attached) == 2:
-                # Most of a start is done before the command is known: only its exec is not.
-                self._fork()
         while (order := self._next_message()) is not None and "argv" not in order:
             pass  # what was meant for the command before
         if order is None:
             return False
         self._until = order.get("until")
         if error := self._start(order):
-            left = self._kill_all()
-            self._say({"error": error, "left": left})
-            return left == 0
+            self._say({"error": error, "left": 0})
+            return True
         self._say({"pid": self._main})
         self._watch(poll, wake_read)
         left = self._kill_all()
@@ -81,55 +66,58 @@ class Supervisor:
         self._say({"exit": code, "signal": number, "left": left})
         return left == 0
 
-    def _fork(self) -> None:
-        order_read, self._order = os.pipe()
-        self._report, report_write = os.pipe()
-        self._main = os.fork()
-        if self._main == 0:
-            try:
-                self._become_command(order_read, report_write)
-            finally:
-                os._exit(127)
-        for handle in (order_read, report_write, *self._attached):
-            os.close(handle)
-        self._attached = []
+    def _start(self, order: dict[str, Any]) -> str | None:
+        """The words for why it could not be started, or None.
 
-    def _become_command(self, order_read: int, report_write: int) -> None:
-        """In the child: wait for the order, then be it."""
-        os.setsid()
-        # If the supervisor itself is killed, the command at least goes with it.
-        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        os.close(self._order)
-        self._control.close()
-        signal.set_wakeup_fd(-1)
-        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
-            signal.signal(number, signal.SIG_DFL)
-        nothing = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(nothing, 0)
-        os.dup2(self._attached[0], 1)
-        os.dup2(self._attached[1], 2)
-        if self._group:
-            with contextlib.suppress(OSError):  # without it, it is still below its supervisor
-                self._group.enter()
-        with open(order_read, "rb") as file:
-            text = file.read()
-        if not text:
-            return
-        order = json.loads(text)
+        By posix_spawn and not by fork, which copies what this interpreter has in memory: that took longer than the
+        start itself. So the command starts in the directory that this process is in at that moment, and in its group.
+        """
+        output, errors = self._attached
+        streams = [
+            (os.POSIX_SPAWN_DUP2, self._nothing, 0),
+            (os.POSIX_SPAWN_DUP2, output, 1),
+            (os.POSIX_SPAWN_DUP2, errors, 2),
+        ]
+        name = order["argv"][0]
         try:
             os.chdir(order["cwd"])
-            os.execvpe(order["argv"][0], order["argv"], order["env"])  # noqa: S606
-        except BaseException as error:
-            number = error.errno if isinstance(error, OSError) and error.errno else 0
-            reason = os.strerror(number) if number else repr(error)
-            os.write(report_write, f"{order['argv'][0]!r} can not be started: {reason}".encode())
+            self._main = os.posix_spawn(
+                program(name, order["env"]), order["argv"], order["env"],
+                file_actions=streams, setsid=True, setsigdef=DEFAULT_SIGNALS,
+            )  # fmt: skip
+        except (OSError, ValueError) as error:
+            reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else repr(error)
+            return f"{name!r} can not be started: {reason}"
+        finally:
+            os.chdir("/")
+            for handle in self._attached:
+                os.close(handle)
+            self._attached = []
+        return None
 
-    def _start(self, order: dict[str, Any]) -> str | None:
-        """The words for why it could not be started, or None."""
-        with contextlib.suppress(BrokenPipeError), open(self._order, "wb") as file:
-            file.write(json.dumps(order).encode())
-        with open(self._report, "rb") as report:
-            return report.read().decode(errors="replace") or None
+    def _make_group(self) -> None:
+        if self._group:
+            try:
+                self._group.make()
+            except OSError:
+                self._group = None  # without it, its commands are still below it
+
+    def _enter_group(self) -> None:
+        # Once, not with every command: the kernel lets a process change its group only when every processor has passed
+        # a quiescent state, which takes 10 to 20 ms.
+        if self._group and self._outside:
+            try:
+                self._group.enter()
+                self._outside = False
+            except OSError:
+                self._group.remove()
+                self._group = None
+
+    def _leave_group(self) -> None:
+        if self._group and not self._outside:
+            with contextlib.suppress(OSError):
+                self._group.leave()
+                self._outside = True
 
     def _watch(self, poll: select.poll, wake_read: int) -> None:
         """Until the command has ended or has to."""
@@ -183,13 +171,14 @@ class Supervisor:
         give_up, pause = time.monotonic() + KILL_SECONDS, 0.0005
         while True:
             childless = self._reap_all()
-            members = self._group.members() if self._group else []
+            members = [pid for pid in self._group.members() if pid != os.getpid()] if self._group else []
             if childless and not members:
                 return 0
-            if self._group:
+            self._leave_group()
+            if self._group and self._outside:
                 self._group.kill()
             tree = [] if childless else descendants(os.getpid())
-            for pid in tree:
+            for pid in (*tree, *members):
                 send_signal(pid, signal.SIGKILL)
             if self._main and self._status is None:  # once it is reaped, its number may name somebody else's group
                 send_signal(self._main, signal.SIGKILL, group=True)

@@ -5,10 +5,13 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""Meant for the worker, which decides about its runs itself."""
+DEFAULT_SIGNALS = (*IGNORED, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ)
+"""What a command has as every program expects it: this interpreter ignores some of them."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -47,7 +50,7 @@ def descendants(root: int) -> list[int]:
 def become_reaper() -> int:
     """Adopt orphans, ignore signals meant for the worker; a descriptor that becomes readable when a child ends."""
     prctl(PR_SET_CHILD_SUBREAPER, 1)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_read, False)
@@ -55,6 +58,16 @@ def become_reaper() -> int:
     signal.set_wakeup_fd(wake_write)
     signal.signal(signal.SIGCHLD, _noticed)
     return wake_read
+
+
+def program(name: str, environment: Mapping[str, str]) -> str:
+    """The file of the program `name`, looked for as execvp(3) does, on the PATH that the command itself will have."""
+    if "/" in name:
+        return name
+    paths = [f"{folder or '.'}/{name}" for folder in environment.get("PATH", os.defpath).split(":")]
+    there = [path for path in paths if os.path.isfile(path)]
+    # If there is none, starting it says why.
+    return next((path for path in there if os.access(path, os.X_OK)), (there or paths)[0])
 
 
 def send_signal(pid: int, number: int, group: bool = False) -> None:
