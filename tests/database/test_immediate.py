@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from opsroom.domain.events import first_break
-from tests.database.conftest import Person, Room, Worker
+from tests.database.conftest import Person, Room, Worker, call
 from tests.database.test_lifecycle import events
 from tests.database.test_sweep import expire, row, successor
 
@@ -51,6 +51,24 @@ async def test_a_batch_names_each_template_once_and_starts_what_needs_nothing(
     assert [event.type for event in await events(room, other)] == ["run.queued", "run.claimed"]
     started = await row(room, first)
     assert (started["status"], started["started_at"] is not None) == ("running", True)
+
+
+async def test_a_claim_waits_for_the_disk_unless_it_took_runs_that_need_nothing_and_no_others(
+    room: Room, operator: Person, session_id: str, worker: Worker
+) -> None:
+    async def claim() -> tuple[int, str]:
+        """How many runs it takes, and how it is committed."""
+        async with room.acting("service_role") as connection:
+            answer = await call(connection, "claim_batch", p_worker_id=worker.id, p_limit=8, p_request_id=uuid.uuid4())
+            how = await (await connection.execute("show synchronous_commit")).fetchone()
+            assert how
+            return len(answer["runs"]) + sum(len(alike["runs"]) for alike in answer["alike"]), how[0]
+
+    assert await claim() == (0, "on")
+    await queued(room, operator, session_id, "nothing-to-do", "nothing-to-do")
+    assert await claim() == (2, "off")
+    await queued(room, operator, session_id, "greet", "greet", "nothing-to-do", "greet")
+    assert await claim() == (2, "on"), "of lanes C and D: one that needs nothing, and one that starts a command"
 
 
 async def test_one_that_is_lost_is_run_again_although_it_had_started(
