@@ -26,6 +26,7 @@ from workers.metrics import Metrics
 from workers.process import Leash
 from workers.secrets import Masker, Vault
 from workers.services import Services
+from workers.slots import Slots
 from workers.store import LARGEST_GROUP, Alike, Claim, Claims, Hold, Objects, Refused, Unavailable, open_store
 from workers.sweep import Sweeper
 
@@ -45,9 +46,10 @@ class Worker:
     def __init__(self, settings: Settings, masker: Masker) -> None:
         self.id = str(uuid.uuid4())
         self._settings = settings
-        self._store = open_store(settings, self.id)
         self._metrics = Metrics()
         self._metrics.capacity.set(settings.concurrency)
+        self._slots = Slots(settings.concurrency, self._metrics)
+        self._store = open_store(settings, self.id, self._slots.enough)
         self._leash = Leash(settings.control_groups)
         self._services = Services(
             settings, self._store, Objects(settings.supabase_url, settings.service_key), self._leash,
@@ -55,10 +57,6 @@ class Worker:
         )  # fmt: skip
         self._keeper = LeaseKeeper(self._store, settings.heartbeat_seconds, self._metrics, self._register)
         self._afterwards = Afterwards(self._services)
-        self._runs: dict[asyncio.Task[None], RunExecution] = {}
-        self._together: dict[asyncio.Task[None], int] = {}
-        """Runs that are ended together, and how many they are."""
-        self._wake = asyncio.Event()
         self._draining = asyncio.Event()
         self._registered = False
         self._metrics.attached.set_function(lambda: self._store.losses == "connection")
@@ -115,18 +113,14 @@ class Worker:
     def drain(self) -> None:
         """First call: no new claims. Second call: stop the runs."""
         if not self._draining.is_set():
-            log.info("draining", extra={"worker": self.id, "active": self._active})
+            log.info("draining", extra={"worker": self.id, "active": self._slots.active})
             self._draining.set()
             self._metrics.draining.set(1)
-            self._wake.set()
+            self._slots.wake.set()
             return
-        log.warning("stopping the runs", extra={"worker": self.id, "active": self._active})
-        for execution in self._runs.values():
+        log.warning("stopping the runs", extra={"worker": self.id, "active": self._slots.active})
+        for execution in self._slots.runs.values():
             execution.stop()
-
-    @property
-    def _active(self) -> int:
-        return len(self._runs) + sum(self._together.values())
 
     def _not_ready(self) -> str | None:
         if self._draining.is_set():
@@ -168,16 +162,16 @@ class Worker:
 
     async def _claim_until_draining(self) -> None:
         while not self._draining.is_set():
-            self._wake.clear()
+            self._slots.wake.clear()
             # Not all at once: while one batch of short runs ends, the next one is claimed.
-            wanted = min(self._settings.concurrency - self._active, LARGEST_GROUP)
+            wanted = min(self._slots.free, LARGEST_GROUP)
             claimed = await self._claim(wanted) if wanted > 0 else 0
-            if wanted > 0 and claimed == wanted:
-                continue
-            pause = self._settings.poll_seconds * random.uniform(0.75, 1.25)  # noqa: S311  jitter, not a secret
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(SKIPPED_SECONDS if claimed else pause):
-                    await self._wake.wait()
+            if wanted == 0 or claimed < wanted:
+                pause = self._settings.poll_seconds * random.uniform(0.75, 1.25)  # noqa: S311  jitter, not a secret
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(SKIPPED_SECONDS if claimed else pause):
+                        await self._slots.wake.wait()
+            await self._slots.gather(self._draining)
 
     async def _claim(self, limit: int) -> int:
         sent = time.monotonic()
@@ -216,9 +210,7 @@ class Worker:
             log.info("runs ended", extra={"outcomes": dict(Counter(outcomes))})
 
         task = asyncio.create_task(execute(), name=f"{len(leases)} runs")
-        self._together[task] = len(leases)
-        self._metrics.runs_active.set(self._active)
-        task.add_done_callback(self._on_run_end)
+        self._slots.take(task, len(leases))
 
     def _begin(self, lease: Lease[Claim]) -> None:
         claim = lease.claim
@@ -229,7 +221,6 @@ class Worker:
             execution.stop()
 
         async def execute() -> None:
-            began = time.monotonic()
             outcome = "error"
             try:
                 outcome = await (execution.hand_back() if late else execution.run())
@@ -239,21 +230,12 @@ class Worker:
             finally:
                 self._keeper.let_go(lease)
                 self._metrics.runs_finished.labels(outcome).inc()
-                self._metrics.run_seconds.observe(time.monotonic() - began)
+                self._metrics.run_seconds.observe(time.monotonic() - execution.began)
                 log.info("run ended", extra={"run_id": claim.run_id, "outcome": outcome})
                 self._afterwards.ended(claim.run_id, outcome)
 
         task = asyncio.create_task(execute(), name=f"run {claim.run_id}")
-        self._runs[task] = execution
-        self._metrics.runs_active.set(self._active)
-        task.add_done_callback(self._on_run_end)
-
-    def _on_run_end(self, task: asyncio.Task[None]) -> None:
-        self._runs.pop(task, None)
-        self._together.pop(task, None)
-        self._metrics.runs_active.set(self._active)
-        # Its lane has a free slot now, and so has this worker.
-        self._wake.set()
+        self._slots.take(task, execution)
 
     async def _listen(self) -> None:
         async for hint in self._store.hints():
@@ -266,11 +248,11 @@ class Worker:
             elif hint == "collect":
                 self._afterwards.collect_now()
             else:
-                self._wake.set()
+                self._slots.wake.set()
 
     async def _drain(self) -> None:
         await self._tell(self._store.drain_worker)
-        while tasks := {*self._runs, *self._together}:
+        while tasks := self._slots.tasks:
             await asyncio.wait(tasks)
         await self._afterwards.finish(GOODBYE_SECONDS)
         await self._tell(self._store.stop_worker)

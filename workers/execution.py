@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import time
 from typing import Literal
 
 from opsroom.domain.errors import InvalidTemplate, OpsRoomError
@@ -28,6 +29,7 @@ class RunExecution:
         self._services = services
         self._lease = lease
         self._claim = lease.claim
+        self.began = time.monotonic()
         self._ending: Ending | None = None
         self._stop_asked = asyncio.Event()
         self._starting: asyncio.Future[Started] | None = None

@@ -1,7 +1,7 @@
 """Group commit: what concurrent runs ask for in the same moment goes to the database as one call.
 
-Nobody waits for company. A request that is alone is sent at once; those that come while a call is under way go
-together with the next one.
+A request that is alone is sent at once; those that come while a call is under way go together with the next one. Where
+more are about to come, as the ends of a busy worker's short runs, they wait a moment for each other.
 """
 
 import asyncio
@@ -23,6 +23,8 @@ PATIENCE_SECONDS: Final = 0.02
 """Small groups wait so long for the one before: a call costs far more than one more run in it. But one that is held up,
 by a row that somebody keeps locked, must not hold up all others.
 """
+LINGER_SECONDS: Final = 0.005
+"""Those of which more are about to come wait so long for them: about what a call takes."""
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
@@ -38,11 +40,20 @@ def pauses() -> Iterator[float]:
 
 
 class GroupCommit(Generic[Request, Answer]):
-    """Requests of one kind. `send` makes one call of them all and answers in their order."""
+    """Requests of one kind. `send` makes one call of them all and answers in their order.
 
-    def __init__(self, name: str, send: Callable[[Sequence[Request]], Awaitable[Sequence[Answer]]]) -> None:
+    `enough` says how many are worth a call at the moment: 1 unless more are about to come.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        send: Callable[[Sequence[Request]], Awaitable[Sequence[Answer]]],
+        enough: Callable[[], int] = lambda: 1,
+    ) -> None:
         self._name = name
         self._send = send
+        self._enough = enough
         self._waiting: list[_Waiting[Request, Answer]] = []
         self._calls: set[asyncio.Task[None]] = set()
         self._due = False
@@ -63,10 +74,22 @@ class GroupCommit(Generic[Request, Answer]):
         self._due = False
         if ended is not None:
             self._calls.discard(ended)
-        while self._waiting and (not self._calls or len(self._waiting) >= LARGEST_GROUP) and self._has_room():
+            self._stop_waiting()
+        while self._waiting and self._is_worth_a_call():
             self._send_group()
         if self._waiting and self._hurry is None and self._has_room():
-            self._hurry = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._lose_patience)
+            wait = PATIENCE_SECONDS if self._calls else LINGER_SECONDS
+            self._hurry = asyncio.get_running_loop().call_later(wait, self._lose_patience)
+
+    def _is_worth_a_call(self) -> bool:
+        if len(self._waiting) >= LARGEST_GROUP:
+            return self._has_room()
+        return not self._calls and len(self._waiting) >= self._enough()
+
+    def _stop_waiting(self) -> None:
+        if self._hurry:
+            self._hurry.cancel()
+            self._hurry = None
 
     def _has_room(self) -> bool:
         return len(self._calls) < GROUPS_AT_ONCE
@@ -77,6 +100,7 @@ class GroupCommit(Generic[Request, Answer]):
             self._send_group()
 
     def _send_group(self) -> None:
+        self._stop_waiting()
         group, self._waiting = self._waiting[:LARGEST_GROUP], self._waiting[LARGEST_GROUP:]
         call = asyncio.create_task(self._commit(group), name=self._name)
         self._calls.add(call)
