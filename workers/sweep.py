@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+from typing import Final
 
 from opsroom.domain.errors import OpsRoomError
 from workers.metrics import Metrics
@@ -11,8 +12,12 @@ from workers.store import Refused, Store, Swept, Unavailable
 log = logging.getLogger(__name__)
 
 
+# What is due is over only after that moment, and the answer's seconds are rounded.
+AFTERWARDS: Final = 0.005
+
+
 class Sweeper:
-    """Sweeps every `interval` seconds or so."""
+    """Sweeps every `interval` seconds or so, and sooner when something becomes due."""
 
     def __init__(self, store: Store, interval: float, metrics: Metrics) -> None:
         self._store = store
@@ -22,13 +27,22 @@ class Sweeper:
 
     async def run(self) -> None:
         """Until cancelled."""
+        due_in: float | None = None
         while True:
-            # Jitter, so that the workers' sweeps do not meet.
-            await asyncio.sleep(self._interval * random.uniform(0.75, 1.25))  # noqa: S311
+            await asyncio.sleep(self._pause(due_in))
+            due_in = None
             try:
-                self._tell(await self._store.sweep_runs())
+                swept = await self._store.sweep_runs()
             except (Unavailable, Refused, OpsRoomError) as error:
                 log.warning("a sweep failed", extra={"error": str(error)})
+            else:
+                self._tell(swept)
+                due_in = swept.due_in
+
+    def _pause(self, due_in: float | None) -> float:
+        # Jitter, so that the workers' sweeps do not meet.
+        regular = self._interval * random.uniform(0.75, 1.25)  # noqa: S311
+        return regular if due_in is None else min(regular, due_in + AFTERWARDS)
 
     def _tell(self, swept: Swept) -> None:
         for how, count in (("lost", swept.lost), ("timed_out", swept.timed_out), ("retried", swept.retried)):

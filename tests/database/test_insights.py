@@ -152,7 +152,13 @@ async def test_a_sweep_goes_on_when_counting_fails(room: Room, worker: Worker) -
         "set search_path = '' as $$ begin raise 'no'; end $$"
     )
     try:
-        assert await worker.call("sweep_runs") == {"lost": 0, "timed_out": 0, "retried": 0, "held": False}
+        assert await worker.call("sweep_runs") == {
+            "lost": 0,
+            "timed_out": 0,
+            "retried": 0,
+            "held": False,
+            "due_in": None,
+        }
     finally:
         await room.owner.execute(body)
 

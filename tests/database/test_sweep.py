@@ -4,26 +4,10 @@ import asyncio
 import json
 from typing import Any
 
-import psycopg
 import pytest
 
 from tests.database.conftest import TEMPLATE, Person, Room, Worker
-
-
-async def expire(room: Room, run_id: str) -> None:
-    await room.owner.execute(
-        "update public.runs set lease_expires_at = clock_timestamp() - interval '1 s' where id = %s", (run_id,)
-    )
-
-
-async def claimed(operator: Person, session_id: str, worker: Worker, template: str = "greet") -> dict[str, Any]:
-    await operator.call("create_run", p_session_id=session_id, p_template=template, p_params={"name": "ada"})
-    (claim,) = await worker.claim()
-    return claim
-
-
-async def row(room: Room, run_id: str) -> dict[str, Any]:
-    return await room.value("select to_json(r) from public.runs as r where id = %s", run_id)
+from tests.database.stuck import claimed, expire, row
 
 
 async def successor(room: Room, run_id: str) -> dict[str, Any] | None:
@@ -35,13 +19,13 @@ async def test_a_run_that_never_started_gets_a_successor(
 ) -> None:
     claim = await claimed(operator, session_id, worker)
     await expire(room, claim["run_id"])
-    assert await worker.call("sweep_runs") == {"lost": 1, "timed_out": 0, "retried": 1, "held": False}
+    assert await worker.call("sweep_runs") == {"lost": 1, "timed_out": 0, "retried": 1, "held": False, "due_in": None}
     lost = await row(room, claim["run_id"])
     assert (lost["status"], lost["reason"]) == ("failed", "lost")
     new = await successor(room, claim["run_id"])
     assert new is not None
     assert (new["status"], new["attempt"], new["lane"]) == ("queued", 2, "A")
-    assert await worker.call("sweep_runs") == {"lost": 0, "timed_out": 0, "retried": 0, "held": False}
+    assert await worker.call("sweep_runs") == {"lost": 0, "timed_out": 0, "retried": 0, "held": False, "due_in": None}
 
 
 async def test_a_started_run_is_not_repeated_unless_its_template_asks(
@@ -207,79 +191,6 @@ async def test_leases_that_are_held_keep_no_other_stuck_run_waiting(
     assert (answer["held"], answer["lost"], answer["timed_out"]) == (True, 0, 1)
     assert (await row(room, late["run_id"]))["reason"] == "run_timeout"
     await room.owner.execute("update private.sweep_state set held_until = null")
-
-
-async def test_a_worker_whose_connection_is_gone_loses_its_runs_after_the_grace(
-    room: Room, operator: Person, session_id: str, worker: Worker
-) -> None:
-    dsn = room.stack.database_url("worker")
-    own = await psycopg.AsyncConnection.connect(dsn, autocommit=True)
-    await own.execute("set role service_role")
-    await own.execute("select public.attach_worker(%s)", (worker.id,))
-    claim = await claimed(operator, session_id, worker)
-    assert (await worker.call("sweep_runs"))["lost"] == 0
-    await own.close()
-    async with asyncio.timeout(10):
-        while not await room.value("select missing_since from public.workers where id = %s", worker.id):
-            assert (await worker.call("sweep_runs"))["lost"] == 0
-        while (await worker.call("sweep_runs"))["lost"] == 0:
-            await asyncio.sleep(0.05)
-    lost = await row(room, claim["run_id"])
-    assert lost["reason"] == "lost"
-    gap = await room.value(
-        "select r.finished_at - w.missing_since from public.runs r join public.workers w on w.id = r.claimed_by where r.id = %s",
-        claim["run_id"],
-    )
-    assert gap.total_seconds() >= 1
-    assert await worker.beat(claim) == ["lost"]
-
-
-async def test_a_worker_that_connects_anew_keeps_its_runs(
-    room: Room, operator: Person, session_id: str, worker: Worker
-) -> None:
-    dsn = room.stack.database_url("worker")
-    claim = await claimed(operator, session_id, worker)
-    for _ in range(2):
-        async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as own:
-            await own.execute("set role service_role")
-            await own.execute("select public.attach_worker(%s)", (worker.id,))
-            assert (await worker.call("sweep_runs"))["lost"] == 0
-            assert await room.value("select missing_since from public.workers where id = %s", worker.id) is None
-    assert await worker.beat(claim) == ["ok"]
-
-
-@pytest.mark.parametrize(
-    ("gone", "there", "cut"),
-    [
-        pytest.param([5, 5, 5], 2, True, id="most of five"),
-        pytest.param([20, 5, 20], 2, True, id="within half a minute of each other"),
-        pytest.param([5, 5, 5], 0, True, id="all three"),
-        pytest.param([5, 5], 0, False, id="both, and two are too few to tell"),
-        pytest.param([5, 5, 5], 3, False, id="half is not most"),
-        pytest.param([5, 5, 40], 1, False, id="who died before does not count"),
-        pytest.param([40, 40, 40], 0, False, id="after half a minute they are lost all the same"),
-    ],
-)
-async def test_when_most_workers_lose_their_connection_together_the_lease_decides(
-    room: Room, operator: Person, session_id: str, worker: Worker, gone: list[int], there: int, cut: bool
-) -> None:
-    await room.owner.execute("update public.workers set stopped_at = now() where id <> %s", (worker.id,))
-    claim = await claimed(operator, session_id, worker)
-    fleet = [worker, *[await room.worker() for _ in range(len(gone) + there - 1)]]
-    for one, seconds in zip(fleet, [*gone, *[None] * there], strict=True):
-        # Those that are there are so by this very connection; no server process has the pid of the others.
-        await room.owner.execute(
-            "update public.workers set missing_since = clock_timestamp() - make_interval(secs => %s), "
-            "backend_pid = case when %s::int is null then pg_backend_pid() else -1 end, backend_start = "
-            "(select backend_start from pg_stat_activity where pid = pg_backend_pid()) where id = %s",
-            (seconds, seconds, one.id),
-        )
-    answer = await worker.call("sweep_runs")
-    assert (answer["held"], answer["lost"]) == (cut, 0 if cut else 1)
-    if cut:
-        await expire(room, claim["run_id"])
-        assert (await worker.call("sweep_runs"))["lost"] == 1
-    await room.owner.execute("update public.workers set stopped_at = now()")
 
 
 @pytest.mark.parametrize(

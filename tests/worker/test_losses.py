@@ -38,8 +38,8 @@ async def test_kill_9_of_a_worker_starts_the_successor_elsewhere_within_seconds_
     async with room.worker() as worker:
         await room.until_output(run_id, "ready")
         await backend_of(room, run_id)
-        # Another one, which is there already.
-        async with room.worker() as other:
+        # Another one, which is there already, and sweeps seldom: between two regular sweeps are three seconds at least.
+        async with room.worker(OPSROOM_WORKER_SWEEP_SECONDS="4") as other:
             await other.until_said("attached")
             began = time.monotonic()
             worker.send(signal.SIGKILL)
@@ -51,6 +51,12 @@ async def test_kill_9_of_a_worker_starts_the_successor_elsewhere_within_seconds_
             await eventually(succeeded, "the successor to succeed", 30)
             took = time.monotonic() - began
     assert (await room.run(run_id))["reason"] == "lost"
+    (missed,) = await room.sql(
+        "select extract(epoch from r.finished_at - w.missing_since)::float8 as seconds"
+        " from runs r join workers w on w.id = r.claimed_by where r.id = %s",
+        run_id,
+    )
+    assert 1 <= missed["seconds"] < 3, "it is swept when the grace of a second is over"
     assert took < 20, f"{took} s, where the lease is 300 s; python -m bench loss measures it"
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from opsroom.domain.lifecycle import Lane
 
@@ -115,6 +115,8 @@ class Swept(_Answer):
     timed_out: int
     retried: int
     held: bool = False
+    due_in: float | None = Field(default=None, ge=0)
+    """Seconds after which another sweep has something to do, as far as the database knows."""
 
 
 class StoredObject(_Answer):
