@@ -80,7 +80,7 @@ class Store:
     ends are worth a call.
     """
 
-    def __init__(self, transport: Transport, worker_id: str, enough: Callable[[], int]) -> None:
+    def __init__(self, transport: Transport, worker_id: str, enough: Callable[[], int] = lambda: 1) -> None:
         self._transport = transport
         self._worker_id = worker_id
         self._starts = GroupCommit[Event, Started]("start_runs", self._start_runs)
