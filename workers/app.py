@@ -58,6 +58,8 @@ class Worker:
         self._keeper = LeaseKeeper(self._store, settings.heartbeat_seconds, self._metrics, self._register)
         self._afterwards = Afterwards(self._services)
         self._draining = asyncio.Event()
+        self._patience: asyncio.Timeout | None = None
+        """With what is not waited for any longer once the worker drains."""
         self._registered = False
         self._metrics.attached.set_function(lambda: self._store.losses == "connection")
         self.health = Health(self._metrics, self._not_ready, self._remark)
@@ -115,6 +117,9 @@ class Worker:
         if not self._draining.is_set():
             log.info("draining", extra={"worker": self.id, "active": self._slots.active})
             self._draining.set()
+            if self._patience:
+                # A claim that is under way may be committed: its runs would have to wait for their leases to run out.
+                self._patience.reschedule(asyncio.get_running_loop().time() + GOODBYE_SECONDS)
             self._metrics.draining.set(1)
             self._slots.wake.set()
             return
@@ -150,15 +155,15 @@ class Worker:
 
     async def _until_draining(self, work: Coroutine[None, None, T], default: T) -> T:
         """The result of `work`; `default` if the worker drains and it is not there soon."""
-        task, draining = asyncio.create_task(work), asyncio.create_task(self._draining.wait())
-        await asyncio.wait({task, draining}, return_when=asyncio.FIRST_COMPLETED)
-        # A claim that is under way may be committed: its runs would have to wait for their leases to run out.
-        await asyncio.wait({task}, timeout=GOODBYE_SECONDS)
-        draining.cancel()
-        if task.done():
-            return task.result()
-        task.cancel()
-        return default
+        try:
+            async with asyncio.timeout(GOODBYE_SECONDS if self._draining.is_set() else None) as self._patience:
+                return await work
+        except TimeoutError:
+            if not self._draining.is_set():
+                raise
+            return default
+        finally:
+            self._patience = None
 
     async def _claim_until_draining(self) -> None:
         while not self._draining.is_set():
@@ -166,6 +171,7 @@ class Worker:
             # Not all at once: while one batch of short runs ends, the next one is claimed.
             wanted = min(self._slots.free, LARGEST_GROUP)
             claimed = await self._claim(wanted) if wanted > 0 else 0
+            self._slots.more = claimed == wanted
             if wanted == 0 or claimed < wanted:
                 pause = self._settings.poll_seconds * random.uniform(0.75, 1.25)  # noqa: S311  jitter, not a secret
                 with contextlib.suppress(TimeoutError):

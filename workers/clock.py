@@ -1,41 +1,38 @@
 """The run's own time: its timeout does not count while a gate waits for a person."""
 
 import asyncio
-import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 
 class RunClock:
-    """Counts down `seconds`, and stands still while it is stopped."""
+    """Counts down `seconds`, stands still while it is stopped, and calls `on_end` when they are over."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, on_end: Callable[[], object]) -> None:
         self._left = seconds
+        self._on_end = on_end
         self._stops = 0
-        self._changed = asyncio.Event()
+        self._go()
 
-    async def run_out(self) -> None:
-        """Returns when the time is over."""
-        while True:
-            self._changed.clear()
-            if self._stops:
-                await self._changed.wait()
-                continue
-            began = time.monotonic()
-            try:
-                async with asyncio.timeout(self._left):
-                    await self._changed.wait()
-            except TimeoutError:
-                return
-            self._left -= time.monotonic() - began
+    def close(self) -> None:
+        """Nothing is called any more."""
+        self._alarm.cancel()
 
     @contextmanager
     def stopped(self) -> Generator[None]:
         """While this is open no time passes."""
+        if self._stops == 0:
+            self._alarm.cancel()
+            self._left -= asyncio.get_running_loop().time() - self._began
         self._stops += 1
-        self._changed.set()
         try:
             yield
         finally:
             self._stops -= 1
-            self._changed.set()
+            if self._stops == 0:
+                self._go()
+
+    def _go(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._began = loop.time()
+        self._alarm = loop.call_later(max(0.0, self._left), self._on_end)

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Final
 
 from pydantic import JsonValue
@@ -52,8 +53,8 @@ class Evidence:
         self._room = asyncio.Event()
         self._room.set()
         self._written = asyncio.Event()
-        self.broken = asyncio.Event()
-        """Set when the control plane refuses the events; `close` then raises why."""
+        self.on_broken: Callable[[], object] = lambda: None
+        """Called when the control plane refuses the events; `conclude` then raises why."""
         self._writer: asyncio.Task[None] | None = None
         self._linger: asyncio.TimerHandle | None = None
 
@@ -156,7 +157,7 @@ class Evidence:
                 if not self._unwritten:
                     self._written.set()
         except OpsRoomError:
-            self.broken.set()
+            self.on_broken()
             raise
         finally:
             self._room.set()

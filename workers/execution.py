@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import time
+from collections.abc import Callable
 from typing import Literal
 
 from opsroom.domain.errors import InvalidTemplate, OpsRoomError
@@ -30,15 +31,19 @@ class RunExecution:
         self._lease = lease
         self._claim = lease.claim
         self.began = time.monotonic()
+        self.on_over: Callable[[], object] = lambda: None
+        """Called when nothing of the run is left here but its end, which is told then."""
         self._ending: Ending | None = None
-        self._stop_asked = asyncio.Event()
+        self._stop_asked = False
+        self._graph: asyncio.Task[End] | None = None
         self._starting: asyncio.Future[Started] | None = None
 
     def stop(self) -> None:
         """The worker has to go: end the run now, or hand it back if it was not started."""
-        self._stop_asked.set()
+        self._stop_asked = True
         if self._starting:
             self._starting.cancel()
+        self._end_steps("stopped")
 
     async def hand_back(self) -> str:
         """Of a run that nothing was done for; given up after another lease, when the sweep has ended it long ago."""
@@ -102,20 +107,21 @@ class RunExecution:
             log.exception("a run broke the worker's code", extra={"run_id": claim.run_id})
         finally:
             evidence.abandon()
+        self.on_over()
         return await finish(self._services, claim, end, last)
 
     async def _start(self) -> StartVerdict | Literal["stopped"]:
         """Whether the start is committed; `stopped` when the worker has to go and does not know."""
         if self._claim.started:
             return "started"
-        if self._stop_asked.is_set():
+        if self._stop_asked:
             return "stopped"
         starting = self._services.store.start_run(self._claim)
         self._starting = starting
         try:
             return (await starting).verdict
         except asyncio.CancelledError:
-            if self._ending == "lost" or not self._stop_asked.is_set():
+            if self._ending == "lost" or not self._stop_asked:
                 raise
             return "stopped"
         finally:
@@ -124,36 +130,34 @@ class RunExecution:
     async def _execute(self, template: Template, evidence: Evidence) -> End:
         """The graph, until it is through or has to end: by a person, by time, by the worker, by broken evidence."""
         async with directories(self._services.settings.work_root) as (workdir, staging):
-            clock = RunClock(template.timeout_seconds)
+            clock = RunClock(template.timeout_seconds, lambda: self._end_steps("timed_out"))
             scope = RunScope(self._services, self._lease, evidence, template, workdir, staging, clock, self._grace)
-            graph = asyncio.create_task(self._run_graph(scope))
-            signals: dict[asyncio.Task[object], Ending] = {
-                asyncio.create_task(self._lease.cancelled.wait()): "cancelled",
-                asyncio.create_task(self._stop_asked.wait()): "stopped",
-                asyncio.create_task(clock.run_out()): "timed_out",
-            }
-            broken = asyncio.create_task(evidence.broken.wait())
+            self._graph = graph = asyncio.create_task(self._run_graph(scope))
+            evidence.on_broken = lambda: self._end_steps("stopped")
+            self._lease.on_cancelled = lambda: self._end_steps("cancelled")
+            # What was asked for before there was anything to end.
+            if self._stop_asked:
+                self._end_steps("stopped")
+            elif self._lease.cancelled.is_set():
+                self._end_steps("cancelled")
             try:
-                await asyncio.wait({graph, broken, *signals}, return_when=asyncio.FIRST_COMPLETED)
-                if not graph.done():
-                    self._ending = next((signals[task] for task in signals if task.done()), None)
-                return await self._conclude(graph)
-            finally:
-                for task in (graph, broken, *signals):
-                    task.cancel()
-                # Nothing of the run may be left when its directory goes.
                 await asyncio.wait({graph})
+            finally:
+                # Nothing of the run may be left when its directory goes.
+                graph.cancel()
+                await asyncio.wait({graph})
+                clock.close()
+                self._lease.on_cancelled = lambda: None
+            # The last step may have ended well in the very moment: what happened counts.
+            if self._ending and (graph.cancelled() or graph.exception()):
+                return ENDINGS[self._ending]
+            return graph.result()
 
-    async def _conclude(self, graph: asyncio.Task[End]) -> End:
-        if graph.done():
-            return graph.result()
-        ending = self._ending or "stopped"
-        graph.cancel()
-        await asyncio.wait({graph})
-        # The last step may have ended well in the very moment: what happened counts.
-        if not graph.cancelled() and graph.exception() is None:
-            return graph.result()
-        return ENDINGS[ending]
+    def _end_steps(self, ending: Ending) -> None:
+        """Only the first wish counts: it gives the run its end."""
+        if self._graph and not self._graph.done() and self._ending is None:
+            self._ending = ending
+            self._graph.cancel()
 
     def _grace(self) -> float:
         return 0 if self._ending == "lost" or self._lease.lost.is_set() else self._services.settings.grace_seconds

@@ -37,12 +37,19 @@ class Lease(Generic[Held]):
         self.cancelled = asyncio.Event()
         self.on_extend: Callable[[float], None] = lambda until: None
         self.on_lost: Callable[[], object] = lambda: None
+        self.on_cancelled: Callable[[], object] = lambda: None
 
     def lose(self) -> None:
         """The run is not this worker's any more."""
         if not self.lost.is_set():
             self.lost.set()
             self.on_lost()
+
+    def cancel(self) -> None:
+        """Somebody asked for the run's end."""
+        if not self.cancelled.is_set():
+            self.cancelled.set()
+            self.on_cancelled()
 
     def expired(self) -> bool:
         """Whether the run is lost, by verdict or by time; a worker that slept learns it here first."""
@@ -127,7 +134,7 @@ class LeaseKeeper:
                 continue
             lease.extend(sent + usable(beat.lease_seconds or lease.claim.lease_seconds))
             if beat.verdict == "cancel":
-                lease.cancelled.set()
+                lease.cancel()
 
     async def _watch_deadlines(self) -> None:
         while True:

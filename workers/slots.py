@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import time
 from typing import Final
 
@@ -21,8 +22,11 @@ class Slots:
         self._metrics = metrics
         self.runs: dict[asyncio.Task[None], RunExecution] = {}
         self.together: dict[asyncio.Task[None], int] = {}
+        self._over: set[asyncio.Task[None]] = set()
         self.wake = asyncio.Event()
         """Set when there may be something to claim: a run is queued, a slot came free, the worker drains."""
+        self.more = False
+        """Whether there is probably more to claim than fitted the last time."""
 
     @property
     def active(self) -> int:
@@ -30,7 +34,8 @@ class Slots:
 
     @property
     def free(self) -> int:
-        return self._count - self.active
+        """A run whose end is being told takes no slot; but no more ends than slots are waited for in this way."""
+        return self._count - self.active + min(len(self._over), self._count)
 
     @property
     def tasks(self) -> set[asyncio.Task[None]]:
@@ -42,12 +47,20 @@ class Slots:
             self.together[task] = taken
         else:
             self.runs[task] = taken
+            taken.on_over = functools.partial(self._leave, task)
         self._metrics.runs_active.set(self.active)
         task.add_done_callback(self._give_back)
+
+    def _leave(self, task: asyncio.Task[None]) -> None:
+        self._over.add(task)
+        # Its lane has no free slot before its end is told: worth a look only if other lanes are waiting.
+        if self.more:
+            self.wake.set()
 
     def _give_back(self, task: asyncio.Task[None]) -> None:
         self.runs.pop(task, None)
         self.together.pop(task, None)
+        self._over.discard(task)
         self._metrics.runs_active.set(self.active)
         # Its lane has a free slot now, and so has this worker.
         self.wake.set()

@@ -1,6 +1,7 @@
 """One step of a run: its inputs resolved, its module called, its artifacts collected, its events written."""
 
 import asyncio
+import functools
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,12 @@ from workers.store.objects import UploadRefused
 log = logging.getLogger(__name__)
 
 StopStatus = Callable[[], Literal["cancelled", "timed_out", "failed"]]
+
+
+@functools.cache
+def _environment(also: tuple[str, ...]) -> dict[str, str]:
+    """Read once: the worker's own does not change."""
+    return base_environment(also)
 
 
 @dataclass(frozen=True)
@@ -133,7 +140,7 @@ class StepRunner:
             return await self._decision(step.id)
 
         settings = self._services.settings
-        env = base_environment(settings.step_environment) | facts(
+        env = _environment(settings.step_environment) | facts(
             self._claim.run_id, self._claim.attempt, self._workdir, settings.start_directory
         )
         resolved: Any = self._expressions().resolve(inputs)

@@ -126,12 +126,13 @@ class PostgresTransport:
 
 
 @functools.cache
-def _query(function: str, names: tuple[str, ...]) -> sql.Composed:
+def _query(function: str, names: tuple[str, ...]) -> bytes:
     arguments = sql.SQL(", ").join(
         sql.SQL("{} => {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in names
     )
     # Two statements in one message are one transaction, hence `set local`; psycopg then leaves us at the first result.
-    return sql.SQL("set local role service_role; select public.{}({})").format(sql.Identifier(function), arguments)
+    call = sql.SQL("set local role service_role; select public.{}({})").format(sql.Identifier(function), arguments)
+    return call.as_bytes(None)
 
 
 async def _call(connection: AsyncConnection[Any], function: str, params: Mapping[str, Any]) -> Any:
