@@ -1,26 +1,12 @@
-"""Which run goes next: pauses, moves, keys, rates, and a fair share for every session."""
+"""Which run goes next: pauses, moves, retries, and a fair share for every session."""
 
-import asyncio
-import json
 import uuid
-from typing import Any
 
 import psycopg
 import pytest
 
-from tests.database.conftest import TEMPLATE, Person, Room, Worker
-
-SPEC = TEMPLATE | {"params": {"properties": {"database": {"type": "string", "default": "odoo"}}}}
-
-
-async def seed(room: Room, slug: str, **more: Any) -> str:
-    await room.owner.execute("select private.seed_template(%s::json)", (json.dumps(SPEC | {"slug": slug} | more),))
-    return slug
-
-
-async def queue(operator: Person, session_id: str, template: str, lane: str = "A", **params: Any) -> str:
-    run = await operator.call("create_run", p_session_id=session_id, p_template=template, p_params=params, p_lane=lane)
-    return run["id"]
+from tests.database.conftest import Person, Room, Worker
+from tests.database.queued import queue, seed
 
 
 async def test_a_paused_lane_keeps_its_queue(room: Room, operator: Person, session_id: str, worker: Worker) -> None:
@@ -73,73 +59,6 @@ async def test_a_queued_run_is_moved_and_a_claimed_one_is_not(
     assert refused.value.sqlstate == "ORC05"
     await operator.call("move_run", p_run_id=first, p_lane="D")
     assert [c["lane"] for c in await worker.claim(9)] == ["D"]
-
-
-async def test_runs_with_one_key_go_one_after_another_across_sessions(
-    room: Room, operator: Person, session_id: str, worker: Worker
-) -> None:
-    slug = await seed(room, "upgrade", concurrency_key="{{ params.database }}")
-    other = (await operator.call("create_session", p_title="Other"))["id"]
-    first = await queue(operator, session_id, slug, "A", database="prod")
-    second = await queue(operator, other, slug, "A", database="prod")
-    third = await queue(operator, other, slug, "B", database="test")
-    claims = await worker.claim(9)
-    assert {c["run_id"] for c in claims} == {first, third}
-    await worker.succeed(next(c for c in claims if c["run_id"] == first))
-    assert [c["run_id"] for c in await worker.claim(9)] == [second]
-
-
-async def test_a_key_that_goes_elsewhere_does_not_keep_those_behind_it_waiting(
-    room: Room, operator: Person, session_id: str, worker: Worker
-) -> None:
-    """Two lanes' heads have the same key: one goes, and in the other's lane the next run does, in one and the same claim."""
-    keyed, plain = await seed(room, "upgrade", concurrency_key="all"), await seed(room, "plain")
-    first = await queue(operator, session_id, keyed, "A")
-    blocked, behind = await queue(operator, session_id, keyed, "B"), await queue(operator, session_id, plain, "B")
-    assert {c["run_id"] for c in await worker.claim(9)} == {first, behind}
-    assert await worker.claim(9) == []
-    assert (await operator.call("read_run", p_run_id=blocked))["run"]["status"] == "queued"
-
-
-async def test_a_lane_with_slots_passes_over_a_key_that_it_just_took(
-    room: Room, operator: Person, session_id: str, worker: Worker
-) -> None:
-    keyed, plain = await seed(room, "upgrade", concurrency_key="all"), await seed(room, "plain")
-    await operator.call("set_lane", p_session_id=session_id, p_lane="A", p_capacity=2)
-    first, _ = [await queue(operator, session_id, keyed) for _ in range(2)]
-    behind = await queue(operator, session_id, plain)
-    assert {c["run_id"] for c in await worker.claim(9)} == {first, behind}
-
-
-async def test_claims_at_once_never_share_a_key(room: Room, operator: Person, worker: Worker) -> None:
-    slug = await seed(room, "upgrade", concurrency_key="all")
-    for i in range(6):
-        session = (await operator.call("create_session", p_title=f"Key {i}"))["id"]
-        for lane in "ABCD":
-            await queue(operator, session, slug, lane)
-    workers = [await room.worker() for _ in range(6)]
-    done = 0
-    async with asyncio.timeout(60):
-        while done < 24:
-            claims = [c for answer in await asyncio.gather(*(w.claim(4) for w in workers)) for c in answer]
-            assert len(claims) <= 1
-            for claim in claims:
-                await workers[[str(w.id) for w in workers].index(await owner_of(room, claim["run_id"]))].succeed(claim)
-                done += 1
-
-
-async def owner_of(room: Room, run_id: str) -> str:
-    return str(await room.value("select claimed_by from public.runs where id = %s", run_id))
-
-
-async def test_a_rate_limit_holds_runs_back(room: Room, operator: Person, session_id: str, worker: Worker) -> None:
-    slug = await seed(room, f"rated-{uuid.uuid4().hex[:6]}", rate_limit={"runs": 2, "per_seconds": 3600})
-    for lane in "ABCD":
-        await queue(operator, session_id, slug, lane)
-    assert len(await worker.claim(9)) == 2
-    assert await worker.claim(9) == []
-    await room.owner.execute("select public.claim_runs(%s, 0, gen_random_uuid())", (worker.id,))
-    assert await room.value("select private.claimed_lately(%s, 3600)", slug) == 2
 
 
 async def test_sessions_share_the_workers(room: Room, operator: Person, worker: Worker) -> None:

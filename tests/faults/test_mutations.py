@@ -110,7 +110,7 @@ async def test_without_materialized_a_claim_takes_more_than_the_lane_has_and_it_
     )
     await ward.sql("alter table public.runs enable trigger user")
     (row,) = await ward.sql("select pg_get_functiondef('private.claim_lanes'::regproc) as text")
-    begin, end = row["text"].index("  with room as materialized"), row["text"].index("  with taken as")
+    begin, end, after = (row["text"].index(at) for at in ("  loop\n", "    with taken as", "    claimed := claimed"))
     naive = """
     where r.status = 'queued' and r.session_id = p_lanes[1].session_id and r.lane = p_lanes[1].lane and r.id in (
       select q.id from public.runs as q
@@ -125,8 +125,8 @@ async def test_without_materialized_a_claim_takes_more_than_the_lane_has_and_it_
     plan = "".join(f"SET enable_{way} TO off " for way in ways) + "\nAS $function$"
     changes = (
         (row["text"][begin:end], ""),
-        ("where r.id = any (claimed)", naive),
-        ("end;\n$function$", answer),
+        ("where r.id = any (v_going)", naive),
+        (row["text"][after:].rstrip(), answer),
         ("AS $function$", plan),
     )
     async with mutated(ward, "private.claim_lanes", *changes):
