@@ -18,8 +18,6 @@ PROJECT = str(Path(leash.__file__).parent.parent.parent)
 PROGRAM = "import sys; sys.path.append(sys.argv[3]); from workers.leash.nursery import main; main()"
 SPARES = 2
 """Supervisors that are there before they are needed."""
-KEPT = 8
-"""Supervisors that have nothing to do, at most."""
 REFILL_SECONDS = 0.02
 GREETING_SECONDS = 30.0
 NOT_ALIVE = "the leash, which starts all processes, does not stay alive; see the worker's log"
@@ -88,12 +86,14 @@ class Leash:
     """The worker's one small helper program that starts all processes. Restarted when it is gone.
 
     A supervisor is forked and put into its control group in 20 ms, so that some are there before they are needed. One
-    whose command has ended, and all that it started, takes the next one.
+    whose command has ended, and all that it started, takes the next one: as many are kept as commands run `at_once`.
     """
 
-    def __init__(self, groups: str = "auto", spares: int = SPARES) -> None:
+    def __init__(self, groups: str = "auto", at_once: int = 1, spares: int = SPARES) -> None:
         self._wanted = groups
         self._spares = spares
+        # One that has nothing to do takes 2 MB and no time; a new one takes more time than a short command.
+        self._most_free = max(at_once, spares)
         self._free: list[Supervisor] = []
         self._refill: asyncio.Task[None] | None = None
         self._door: socket.socket | None = None
@@ -173,7 +173,7 @@ class Leash:
             self._refill = asyncio.create_task(self._add_spares())
 
     def _take_back(self, supervisor: Supervisor) -> None:
-        if supervisor.gone or self._program is None or len(self._free) >= KEPT:
+        if supervisor.gone or self._program is None or len(self._free) >= self._most_free:
             supervisor.close()
         else:
             self._free.append(supervisor)
