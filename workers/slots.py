@@ -74,8 +74,9 @@ class Slots:
         """Waits a moment while more slots are about to come free: runs that are claimed together start together too,
         and three calls for four runs cost little more than three for one.
         """
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LINGER_SECONDS):
-                while 0 < self.free < self.enough() and not draining.is_set():
-                    self.wake.clear()
+        until = time.monotonic() + LINGER_SECONDS
+        while 0 < self.free < self.enough() and not draining.is_set() and (left := until - time.monotonic()) > 0:
+            self.wake.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
                     await self.wake.wait()
