@@ -93,7 +93,7 @@ class Leash:
         self._wanted = groups
         self._spares = spares
         # One that has nothing to do takes 2 MB and no time; a new one takes more time than a short command.
-        self._most_free = max(at_once, spares)
+        self._most_free = at_once + spares
         self._free: list[Supervisor] = []
         self._refill: asyncio.Task[None] | None = None
         self._door: socket.socket | None = None
@@ -183,7 +183,8 @@ class Leash:
             await asyncio.sleep(REFILL_SECONDS)
             try:
                 await self.start()
-                self._free.append(await self._new_supervisor())
+                # Those that were used last are used next: they are warm.
+                self._free.insert(0, await self._new_supervisor())
             except (OSError, ProcessNotStarted):
                 return
 

@@ -80,8 +80,7 @@ async def test_one_supervisor_takes_command_after_command_and_keeps_nothing_of_t
 ) -> None:
     supervisor = await said(leash, tmp_path, "sh", "-c", "echo $PPID")
     handles = os.listdir(f"/proc/{supervisor}/fd")
-    for _ in range(20):
-        assert await said(leash, tmp_path, "sh", "-c", "echo $PPID") == supervisor
+    assert {await said(leash, tmp_path, "sh", "-c", "echo $PPID") for _ in range(20)} == {supervisor}
     assert os.listdir(f"/proc/{supervisor}/fd") == handles
     assert os.readlink(f"/proc/{supervisor}/cwd") == "/"
 
