@@ -93,7 +93,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  v_now timestamptz := clock_timestamp();  -- After the lock: a slot is taken later than the one before it was given back.
+  v_now timestamptz;
   v_lanes private.waiting_lane[] := p_lanes;
   v_left integer := p_limit;
   v_share integer;
@@ -111,6 +111,7 @@ declare
   v_more private.waiting_lane[];
 begin
   loop
+    v_now := clock_timestamp();
     v_share := v_left / cardinality(v_lanes);
     v_rest := v_left % cardinality(v_lanes);
     with room as materialized (
@@ -136,6 +137,8 @@ begin
       select * into v_held_keys, v_full_rates, v_going, v_passed from private.allowed(v_picked, v_held_keys, v_full_rates);
       v_again := array(select distinct p.n from unnest(v_picked, v_of) as p (id, n) where p.id = any (v_passed));
     end if;
+    -- After the slots were counted: who takes one does so later than the one before has given it back.
+    v_now := clock_timestamp();
     with taken as (
       update public.runs as r
       set status = case when p_start and r.immediate then 'running' else 'claimed' end, started_at = case when p_start and r.immediate then v_now end,

@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.faults.test_mutations import mutated
 from tests.faults.ward import STEP, Ward
 from tests.worker.room import eventually
 
@@ -173,3 +174,27 @@ async def test_somebody_sits_on_a_row_for_longer_than_the_lease(ward: Ward, tabl
         assert (run["status"], run["reason"]) == (("failed", "lost") if table == "runs" else ("succeeded", None))
         assert worker.process.returncode is None
     await ward.check()
+
+
+async def test_a_slot_that_comes_free_in_the_middle_of_a_claim_is_taken_later_than_it_was_given_back(
+    ward: Ward,
+) -> None:
+    """A soak found it: by the database's times the lane held one run more than it takes, for as long as that claim took."""
+    slug = await ward.witnessed()
+    for _ in range(3):
+        await ward.launch(slug)
+    await ward.sql("update lanes set capacity = 2 where session_id = %s", ward.session_id)
+    worker = await ward.hands()
+    (first,) = await ward.claim(worker)
+    assert await ward.start(first) == "started"
+    slowly = ("with room as materialized", "perform pg_sleep(1);\n    with room as materialized")
+
+    async def slow() -> bool:
+        return bool(await ward.sql("select 1 from pg_stat_activity where wait_event = 'PgSleep'"))
+
+    async with mutated(ward, "private.claim_lanes", slowly):
+        claiming = asyncio.create_task(ward.claim(worker, 2))
+        await eventually(slow, "the claim to be under way", 5)
+        await end(ward, first)
+        assert len(await claiming) == 2, "it has the slot that came free meanwhile"
+    await ward.check(witnessed=False)
