@@ -23,7 +23,7 @@ from opsroom.domain.errors import InvalidArgument, NotAMember
 from opsroom.domain.events import Event, event_hash
 from opsroom.domain.evidence.checkpoint import file_name, read_chain
 from opsroom.domain.evidence.trust import TrustRoot, private_pem
-from opsroom.domain.evidence.verify import DoesNotHold, trusted
+from opsroom.domain.evidence.verify import DoesNotHold, trusted, unsigned
 from tests.cli.command import Shell
 from tests.cli.conftest import signed_in
 from tests.support.gateway import Gateway
@@ -235,7 +235,10 @@ async def test_a_bundle_is_held_against_checkpoints(
     (tmp_path / "audit").mkdir()
     shutil.copy(copies / file_name(1), tmp_path / "audit")
     refused = await viewer.run(*check, "--checkpoints", str(tmp_path / "audit"))
-    assert (refused.code, refused.json["check"]) == (1, "checkpoint") if number > 1 else refused.code == 0
+    first, _ = unsigned((copies / file_name(1)).read_bytes())
+    # Of a run that was under way when it was made, the first one has a head too.
+    knows = run_id in first.decode()
+    assert (refused.code, refused.json.get("check")) == ((0, None) if knows else (1, "checkpoint"))
 
 
 async def test_a_database_that_was_set_back_publishes_no_number_again(

@@ -89,7 +89,8 @@ async def test_without_the_lock_of_the_lane_two_claims_take_the_same_slot_and_it
         await ward.launch(slug)
     workers = [await ward.hands() for _ in range(4)]
     unlocked = ("for no key update of l skip locked", "")
-    slowly = ("with room as materialized", "perform pg_sleep(1);\n  with room as materialized")
+    # Between count and claim: each has counted before the first one has claimed, however late it came.
+    slowly = ("with taken as", "perform pg_sleep(1);\n    with taken as")
     async with mutated(ward, "private.take_runs", unlocked), mutated(ward, "private.claim_lanes", slowly):
         claims = await asyncio.gather(*(ward.claim(worker) for worker in workers))
     assert sum(map(len, claims)) > 1, "the mutation works"
@@ -124,7 +125,7 @@ async def test_without_materialized_a_claim_takes_more_than_the_lane_has_and_it_
     ways = ("hashjoin", "mergejoin", "material", "memoize", "hashagg", "sort", "seqscan", "bitmapscan", "indexonlyscan")
     plan = "".join(f"SET enable_{way} TO off " for way in ways) + "\nAS $function$"
     changes = (
-        (row["text"][begin:end], ""),
+        (row["text"][begin:end], "  v_now := clock_timestamp();\n"),
         ("where r.id = any (v_going)", naive),
         (row["text"][after:].rstrip(), answer),
         ("AS $function$", plan),

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 PR_SET_CHILD_SUBREAPER = 36
 IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """Meant for the worker, which decides about its runs itself."""
-DEFAULT_SIGNALS = (*IGNORED, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ)
-"""What a command has as every program expects it: this interpreter ignores some of them."""
+DEFAULT_SIGNALS = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+"""A command has them all as every program expects it, whatever this interpreter, or a shell before it, ignores."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
