@@ -75,7 +75,7 @@ class Process:
     async def _read_exit(self) -> Exit:
         line = await self._supervisor.line()
         if not line:
-            # The supervisor was killed; the kernel took the command with it, and its orphans fell to the leash.
+            # The supervisor was killed; what it had started fell to the leash, which kills it.
             return Exit(code=137, signal=9)
         said = json.loads(line)
         self._free = said["left"] == 0
@@ -147,12 +147,12 @@ class Leash:
         """Start `argv`. Raises ProcessNotStarted."""
         if any("\x00" in text for text in (*argv, *env, *env.values())):
             raise ProcessNotStarted("an argument or environment variable holds a NUL character")
-        supervisor = await self._take()
         streams: list[Stream] = []
+        supervisor = None
         try:
             for _ in range(2):
                 streams.append(await Stream.open())
-            supervisor.send_streams([stream.writer for stream in streams])
+            supervisor = await self._take([stream.writer for stream in streams])
             for stream in streams:
                 stream.close_writer()
             supervisor.send({"argv": list(argv), "env": dict(env), "cwd": str(cwd), "until": until})
@@ -163,7 +163,8 @@ class Leash:
         except BaseException:
             for stream in streams:
                 stream.close()
-            supervisor.close()
+            if supervisor:
+                supervisor.close()
             raise
         return Process(supervisor, streams, self._take_back)
 
@@ -188,17 +189,22 @@ class Leash:
             except (OSError, ProcessNotStarted):
                 return
 
-    async def _take(self) -> Supervisor:
+    async def _take(self, handles: Sequence[int]) -> Supervisor:
+        """One that has the streams `handles`: one that was killed while it had nothing to do is passed over."""
         # A supervisor without the program above it could lose what escapes from it: then the spares are renewed.
         await self.start()
-        while self._free:
-            supervisor = self._free.pop()
-            if not supervisor.gone:
+        new = False
+        while not new:
+            new = not self._free
+            supervisor = await self._new_supervisor() if new else self._free.pop()
+            try:
+                supervisor.send_streams(handles)
+            except OSError:
+                supervisor.close()
+            else:
                 self.prepare()
                 return supervisor
-            supervisor.close()
-        self.prepare()
-        return await self._new_supervisor()
+        raise ProcessNotStarted(NOT_ALIVE)
 
     async def _new_supervisor(self) -> Supervisor:
         ours, theirs = socket.socketpair()

@@ -11,9 +11,8 @@ from workers.store import Refused, Store, Swept, Unavailable
 
 log = logging.getLogger(__name__)
 
-
-# What is due is over only after that moment, and the answer's seconds are rounded.
 AFTERWARDS: Final = 0.005
+"""What is due is over only after that moment, and the answer's seconds are rounded."""
 
 
 class Sweeper:

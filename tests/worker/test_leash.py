@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -83,6 +84,18 @@ async def test_one_supervisor_takes_command_after_command_and_keeps_nothing_of_t
     assert {await said(leash, tmp_path, "sh", "-c", "echo $PPID") for _ in range(20)} == {supervisor}
     assert os.listdir(f"/proc/{supervisor}/fd") == handles
     assert os.readlink(f"/proc/{supervisor}/cwd") == "/"
+
+
+async def test_a_supervisor_that_was_killed_while_it_had_nothing_to_do_is_passed_over(
+    leash: Leash, tmp_path: Path
+) -> None:
+    supervisor = await said(leash, tmp_path, "sh", "-c", "echo $PPID")
+    os.kill(int(supervisor), signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    # Blocking: this process must not hear of it before it has the next command.
+    while (Path("/proc") / supervisor).exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert await said(leash, tmp_path, "sh", "-c", "echo $PPID") != supervisor
 
 
 async def test_a_supervisor_that_had_to_kill_is_in_its_group_again_for_the_next_command(
