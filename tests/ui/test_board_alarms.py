@@ -96,6 +96,8 @@ async def test_what_cannot_be_undone_is_asked_with_the_harmless_answer_in_focus(
     async with operator_room(room) as plane:
         session = await plane.create_session("Kept after all")
         await page.goto(f"/sessions/{session.id}")
+        # As a person would: on a board that stands.
+        await expect(page.locator("[data-feed=live]")).to_be_visible()
         button = page.get_by_role("button", name="Archive this session")
         await button.press("Enter")
         await expect(page.get_by_role("dialog").get_by_role("button", name="Keep it")).to_be_focused()
