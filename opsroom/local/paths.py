@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
+import random
 import socket
 import stat
 import time
@@ -14,6 +16,11 @@ from opsroom.local.errors import NoPermission, PortBusy
 
 LOOPBACK = "127.0.0.1"
 REPOSITORY = Path(__file__).resolve().parents[2]
+FREE_PORTS = range(10_000, 32_768)
+"""Below those that the kernel gives to outgoing connections (Linux from 32768, macOS from 49152, as they come): one of
+them may be taken between the choice and the start of the program that listens, or while that program is restarted.
+"""
+_candidates = itertools.cycle(random.sample(FREE_PORTS, len(FREE_PORTS)))
 
 
 @dataclass(frozen=True)
@@ -125,9 +132,7 @@ def ports_from_environment() -> Ports:
 
 def free_port() -> int:
     """A port nobody listens on at this moment (it can be taken before it is used: the caller must report that)."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+    return next(port for port in _candidates if _is_free(port))
 
 
 async def require_free(port: int, what: str, variable: str, patience_seconds: float = 2) -> None:
