@@ -7,6 +7,7 @@ last batch goes with the run's end, in one call: of a short run it is the only o
 
 import asyncio
 import contextlib
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -22,11 +23,12 @@ from workers.secrets import Masker
 from workers.store import Batch, Store
 
 LINGER_SECONDS: Final = 0.02
-"""What a run says first waits so long for company: it may be all that there is."""
-QUIET_SECONDS: Final = 0.1
-"""What nobody has said, that a step began for instance, waits for what is said, or for the run's end."""
+"""What a run says waits so long for company: it may be all that there is."""
+QUIET_SECONDS: Final = 0.25
+"""What nobody has said, that a step began or ended, waits so long for what is said, or for the run's end."""
 SAID: Final = frozenset({"output", "log", "metric"})
 BATCH_SECONDS: Final = 0.1
+"""Between two batches of a run, unless they are full."""
 BATCH_EVENTS: Final = 500
 BATCH_BYTES: Final = 1 << 20
 LAST_BATCH_BYTES: Final = 1 << 16
@@ -48,11 +50,15 @@ class Evidence:
         self._unwritten: deque[_Event] = deque()
         self._bytes = 0
         self._batch = 0
-        self._closing = asyncio.Event()
-        self._something = asyncio.Event()
+        self._due = math.inf
+        """When the unwritten has to be on its way, on the monotonic clock."""
+        self._closing = False
+        self._wake = asyncio.Event()
+        """Set when the writer has to look at the above again."""
         self._room = asyncio.Event()
         self._room.set()
         self._written = asyncio.Event()
+        self._written.set()
         self.on_broken: Callable[[], object] = lambda: None
         """Called when the control plane refuses the events; `conclude` then raises why."""
         self._writer: asyncio.Task[None] | None = None
@@ -87,7 +93,8 @@ class Evidence:
 
     async def flush(self) -> None:
         """Returns when everything so far is in the database, or the writer has ended."""
-        self._begin_writing()
+        if self._unwritten:
+            self._write_by(0)
         await self._written.wait()
 
     async def conclude(self) -> Batch | None:
@@ -95,13 +102,13 @@ class Evidence:
 
         Raises what the writer died of.
         """
+        self._closing = True
         if self._linger:
             self._linger.cancel()
-        if self._bytes > LAST_BATCH_BYTES and not self._writer:
+        if self._bytes > LAST_BATCH_BYTES:
             self._begin_writing()
         if self._writer:
-            self._closing.set()
-            self._something.set()
+            self._wake.set()
             await self._writer
         return self._next_batch() if self._unwritten else None
 
@@ -116,13 +123,22 @@ class Evidence:
     def _add(self, kind: str, step: str | None, message: str, level: str, data: dict[str, JsonValue]) -> None:
         self._unwritten.append({"type": kind, "step": step, "level": level, "message": message, "data": data})
         self._bytes += len(message) + EVENT_OVERHEAD
-        self._something.set()
         self._written.clear()
-        loop, wait = asyncio.get_running_loop(), LINGER_SECONDS if kind in SAID else QUIET_SECONDS
-        if self._writer is None and (self._linger is None or self._linger.when() > loop.time() + wait):
+        self._write_by(time.monotonic() + (LINGER_SECONDS if kind in SAID else QUIET_SECONDS))
+        if self._bytes >= BATCH_BYTES:
+            self._wake.set()
+
+    def _write_by(self, due: float) -> None:
+        """At the latest. Most runs are over before they need a writer: then there is none."""
+        if due >= self._due:
+            return
+        self._due = due
+        if self._writer:
+            self._wake.set()
+        else:
             if self._linger:
                 self._linger.cancel()
-            self._linger = loop.call_later(wait, self._begin_writing)
+            self._linger = asyncio.get_running_loop().call_later(due - time.monotonic(), self._begin_writing)
 
     def _begin_writing(self) -> None:
         if self._writer is None:
@@ -135,20 +151,12 @@ class Evidence:
             await self._room.wait()
 
     async def _write_for_ever(self) -> None:
-        last = -BATCH_SECONDS
+        last = -math.inf
         try:
             while True:
-                await self._something.wait()
-                early = last + BATCH_SECONDS - time.monotonic()
-                if early > 0 and self._bytes < BATCH_BYTES:
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(early):
-                            await self._closing.wait()
-                if self._closing.is_set() and self._bytes <= LAST_BATCH_BYTES:
+                await self._until_due(last + BATCH_SECONDS)
+                if self._closing and self._bytes <= LAST_BATCH_BYTES:
                     return
-                if not self._unwritten:
-                    self._something.clear()
-                    continue
                 last = time.monotonic()
                 held = await self._store.append_events(self._lease.claim, self._next_batch())
                 if held.verdict == "lost":
@@ -162,6 +170,17 @@ class Evidence:
         finally:
             self._room.set()
             self._written.set()
+
+    async def _until_due(self, earliest: float) -> None:
+        """Until there is something to write that is due, or much, or the run is over."""
+        while not self._closing and self._bytes < BATCH_BYTES:
+            wait = max(earliest, self._due) - time.monotonic()
+            if wait <= 0:
+                return
+            self._wake.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait if wait < math.inf else None):
+                    await self._wake.wait()
 
     def _next_batch(self) -> Batch:
         events = self._take()
@@ -178,6 +197,8 @@ class Evidence:
             size += len(str(event["message"])) + EVENT_OVERHEAD
             events.append(event)
         self._bytes = max(0, self._bytes - size) if self._unwritten else 0
+        if not self._unwritten:
+            self._due = math.inf
         if self._bytes <= UNWRITTEN_BYTES // 2:
             self._room.set()
         return events
