@@ -1,5 +1,6 @@
 // What the board does in the browser: keys, the open run in the address, a lane's settings.
 import { createElement as h, useEffect, useRef, useState } from "react";
+import { useLocation } from "react-router";
 import { Modal } from "./dialog.js";
 import { Menu, icons, item } from "./menu.js";
 import { forget } from "./queue.js";
@@ -84,6 +85,9 @@ export function BoardKeys({ peek, asOf, onOpen, onClose }) {
   state.current = { peek, onOpen, onClose, sheet };
 
   useEffect(forget, [asOf]);
+
+  const { key } = useLocation();
+  useEffect(() => () => state.current.onClose(), [key]); // who leaves the board, or comes to it anew, closes what is beside it
 
   useEffect(() => {
     const first = before.current === null;

@@ -10,7 +10,7 @@ from typing import Any
 import reflex as rx
 from reflex_components_core.react_router import link as nav_link
 
-from opsroom.components.basics import skeleton
+from opsroom.components.basics import blank, skeleton
 from opsroom.components.board import lane_skeleton
 from opsroom.components.browser import ago, confirm_button
 from opsroom.components.views import BoardHead, SessionItem
@@ -167,4 +167,25 @@ def board_loading(lanes: tuple[str, ...]) -> rx.Component:
         ),
         rx.el.div(*map(lane_skeleton, lanes), class_name="lanes"),
         rx.el.p("Loading the board", class_name="visually-hidden", role="status"),
+    )
+
+
+def board_empty(may_operate: rx.Var[bool], on_new: Any) -> rx.Component:
+    """No session is there yet."""
+    new = rx.el.button(
+        rx.icon("plus", size=15, aria_hidden=True),
+        "New session",
+        type="button",
+        class_name="btn btn-primary",
+        on_click=on_new,
+        disabled=~may_operate,
+    )
+    return rx.el.div(
+        blank(
+            "layout-dashboard",
+            "No session yet",
+            "A session is one piece of work: it has an intent, and four lanes whose runs go in parallel.",
+            new,
+        ),
+        style={"paddingTop": "12vh"},
     )

@@ -10,9 +10,10 @@ from typing import Any
 
 import reflex as rx
 
-from opsroom.components.basics import blank, problem
+from opsroom.components.address import at, phase_at
+from opsroom.components.basics import problem
 from opsroom.components.board import Actions, LaneVars, lane
-from opsroom.components.board_head import SessionActions, board_head, board_loading, board_notices
+from opsroom.components.board_head import SessionActions, board_empty, board_head, board_loading, board_notices
 from opsroom.components.browser import board_keys
 from opsroom.components.fleet import fleet_strip
 from opsroom.components.peek import PeekActions, PeekVars, peek
@@ -35,8 +36,9 @@ LANES = ("A", "B", "C", "D")
 
 
 class BoardState(BoardCommands, rx.State):
-    """What the runboard shows. `phase`: loading, ready, empty (no session yet) or problem."""
+    """What the runboard shows, at `address`. `phase`: loading, ready, empty (no session yet) or problem."""
 
+    address: rx.Field[str] = rx.field("")
     phase: rx.Field[str] = rx.field("loading")
     problem_title: rx.Field[str] = rx.field("")
     problem_text: rx.Field[str] = rx.field("")
@@ -64,9 +66,18 @@ class BoardState(BoardCommands, rx.State):
 
     @rx.event
     async def load(self) -> AsyncGenerator[Any, None]:
-        """Show the sessions and the selected board, live. The tab joins first and gets the picture second."""
+        """Show the sessions and the selected board, live. The tab joins first and gets the picture second. What a
+        person opens beside it meanwhile stays open.
+        """
+        address = self.router.url.path
+        if address != self.address:
+            self.address, self.phase = address, "loading"
+        self.freshness = Freshness()
+        beside = await self.get_state(PeekState)
+        opened = beside.arrive(self.router.url.query_parameters.get("run", ""))
         try:
             sign_in = await arrive(self)
+            yield
             tab = broadcast.tab_of(self)
             sessions = await watch(tab, sign_in, session_list())
             wanted = self._wanted(await sessions.snapshot())
@@ -82,8 +93,8 @@ class BoardState(BoardCommands, rx.State):
                 yield
             for view in live:
                 await view.show(tab)
-            opened = self.router.url.query_parameters.get("run", "")
-            yield PeekState.open(opened) if opened else PeekState.close()
+            if opened:
+                yield PeekState.go_on(opened)
         except NotAuthenticated:
             yield to_sign_in(self)
         except OpsRoomError as error:
@@ -208,9 +219,13 @@ def _ready() -> rx.Component:
     )
 
 
+def _peek_phase() -> rx.Var[str]:
+    return rx.cond(at(BoardState.address), PeekState.phase, "closed")
+
+
 def _peek() -> rx.Component:
     shown = PeekVars(
-        phase=PeekState.phase,
+        phase=_peek_phase(),
         problem=(PeekState.problem_title, PeekState.problem_text),
         run=PeekState.run,
         steps=PeekState.steps,
@@ -229,29 +244,10 @@ def _peek() -> rx.Component:
     return peek(shown, Viewer.may_operate, act)
 
 
-def _empty() -> rx.Component:
-    new = rx.el.button(
-        rx.icon("plus", size=15, aria_hidden=True),
-        "New session",
-        type="button",
-        class_name="btn btn-primary",
-        on_click=BoardState.open_create,
-        disabled=~Viewer.may_operate,
-    )
-    return rx.el.div(
-        blank(
-            "layout-dashboard",
-            "No session yet",
-            "A session is one piece of work: it has an intent, and four lanes whose runs go in parallel.",
-            new,
-        ),
-        style={"paddingTop": "12vh"},
-    )
-
-
 def board() -> rx.Component:
     """The page."""
     retry = rx.el.button("Try again", type="button", class_name="btn", on_click=BoardState.load)
+    phase = phase_at(BoardState.address, BoardState.phase)
     return page(
         rx.el.div(
             _sidebar(),
@@ -259,7 +255,7 @@ def board() -> rx.Component:
                 rx.el.div(
                     fleet_strip(FleetState.fleet),
                     board_keys(
-                        peek=PeekState.opened,
+                        peek=rx.cond(at(BoardState.address), PeekState.opened, ""),
                         as_of=BoardState.freshness.as_of,
                         on_open=PeekState.open,
                         on_close=PeekState.close,
@@ -267,9 +263,9 @@ def board() -> rx.Component:
                     class_name="fleet-row",
                 ),
                 rx.match(
-                    BoardState.phase,
+                    phase,
                     ("ready", _ready()),
-                    ("empty", _empty()),
+                    ("empty", board_empty(Viewer.may_operate, BoardState.open_create)),
                     ("problem", problem(BoardState.problem_title, BoardState.problem_text, "unplug", retry)),
                     board_loading(LANES),
                 ),
@@ -279,10 +275,10 @@ def board() -> rx.Component:
             _peek(),
             create_dialog(BoardState.creating, BoardState.create_error, BoardState.close_create, BoardState.create),
             class_name="body",
-            data_peek=(PeekState.phase != "closed").to_string(),
+            data_peek=(_peek_phase() != "closed").to_string(),
         ),
         active="board",
         account=user_menu(Viewer.name, Viewer.initials, Viewer.email, Viewer.role),
-        freshness=rx.cond(BoardState.phase == "ready", BoardState.freshness, SessionList.list_freshness),
+        freshness=rx.cond(phase == "ready", BoardState.freshness, SessionList.list_freshness),
         menu=True,
     )

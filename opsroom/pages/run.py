@@ -11,6 +11,7 @@ from typing import Any
 import reflex as rx
 from reflex_components_core.react_router import link as nav_link
 
+from opsroom.components.address import phase_at
 from opsroom.components.basics import notice, problem
 from opsroom.components.browser import seen_mark
 from opsroom.components.cards import cancel_button
@@ -37,6 +38,7 @@ from opsroom.room.viewer import LOAD_AGAIN_SECONDS, NEEDS_OPERATOR, Viewer, refu
 class RunState(rx.State):
     """What a run's page shows. `asked` is the command that is under way and has no answer yet."""
 
+    address: rx.Field[str] = rx.field("")
     phase: rx.Field[str] = rx.field("loading")
     problem_title: rx.Field[str] = rx.field("")
     problem_text: rx.Field[str] = rx.field("")
@@ -66,6 +68,7 @@ class RunState(rx.State):
     async def load(self) -> AsyncGenerator[Any, None]:
         """Show the run and keep it live. The tab joins first and gets the picture second."""
         wanted = self.router.url.path.strip("/").split("/")[-1]
+        self.address = self.router.url.path
         if wanted != self.shown:
             self.phase, self.asked = "loading", ""
             self.opened = str(self.router.url.query_parameters.get("artifact") or "")
@@ -258,10 +261,11 @@ def _ready() -> rx.Component:
 def run() -> rx.Component:
     """The page."""
     to_board = nav_link("Go to the board", to="/", class_name="btn")
+    phase = phase_at(RunState.address, RunState.phase)
     return page(
         rx.el.main(
             rx.match(
-                RunState.phase,
+                phase,
                 ("ready", _ready()),
                 ("problem", problem(RunState.problem_title, RunState.problem_text, "unplug", to_board)),
                 run_loading(),
@@ -275,6 +279,8 @@ def run() -> rx.Component:
         crumbs=(
             nav_link("Board", to=rx.cond(RunState.session, f"/sessions/{RunState.session}", "/")),
             rx.icon("chevron-right", size=14, aria_hidden=True),
-            rx.el.span(rx.match(RunState.phase, ("problem", "No such run"), RunState.run.title), class_name="cut"),
+            rx.el.span(
+                rx.match(phase, ("problem", "No such run"), ("ready", RunState.run.title), ""), class_name="cut"
+            ),
         ),
     )

@@ -5,6 +5,7 @@ from typing import Any
 
 import reflex as rx
 
+from opsroom.components.views import Freshness
 from opsroom.control_plane.errors import ControlPlaneUnreachable
 from opsroom.domain.errors import NotAuthenticated, OpsRoomError
 from opsroom.room import broadcast
@@ -18,6 +19,7 @@ async def open_live(state: Any, subject: Subject, load_again: Any) -> AsyncGener
     is asked for when the control plane can not be reached.
     """
     page: rx.State = state
+    setattr(page, subject.freshness, Freshness())
     try:
         sign_in = await arrive(page)
         yield

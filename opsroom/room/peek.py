@@ -31,17 +31,36 @@ class PeekState(rx.State):
     artifacts: rx.Field[list[ArtifactView]] = rx.field(default_factory=list)
     shown_artifact: rx.Field[str] = rx.field("")
     freshness: rx.Field[Freshness] = rx.field(default_factory=Freshness)
+    _tab: str = ""
+
+    def arrive(self, run_id: str) -> str:
+        """The board is loaded, and its address names this run or none. Gives the run to `open` once the board is there:
+        what the person has opened since they came goes before what the address names. The browser closes what is open
+        when they leave, and what another page of the tab has left behind is not theirs.
+        """
+        tab = broadcast.tab_of(self)
+        if self._tab != tab or (run_id and not self.opened):
+            if self.opened != run_id:
+                self.opened, self.phase = run_id, "loading" if run_id else "closed"
+            self._tab = tab
+        return self.opened
+
+    @rx.event
+    def go_on(self, run_id: str) -> Any:
+        """Open a run, unless the person has opened another one or closed it meanwhile."""
+        return PeekState.open(run_id) if self.opened == run_id else None
 
     @rx.event
     async def open(self, run_id: str) -> AsyncGenerator[Any, None]:
         """Open a run, in place of the one that is open. The tab joins first and gets the picture second."""
-        tab = broadcast.tab_of(self)
+        tab = self._tab = broadcast.tab_of(self)
         try:
             sign_in = signed_in(self)
             if self.opened and self.opened != run_id:
                 await unwatch(tab, sign_in, run_subject(self.opened))
-            self.phase, self.opened, self.shown_artifact = "loading", run_id, ""
-            yield
+            if self.opened != run_id or self.phase != "ready":
+                self.phase, self.opened, self.shown_artifact = "loading", run_id, ""
+                yield
             live = await watch(tab, sign_in, run_subject(run_id))
             for name, value in (await live.snapshot()).items():
                 setattr(self, name, value)
