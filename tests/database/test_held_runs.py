@@ -178,11 +178,16 @@ async def test_what_a_rate_holds_back_takes_no_key(
 async def test_a_key_that_another_claim_is_about_to_take_is_passed_by(
     room: Room, operator: Person, session_id: str, worker: Worker
 ) -> None:
-    keyed = await queue(operator, session_id, await seed(room, "upgrade", concurrency_key="all"))
+    slug = await seed(room, f"keyed-{uuid.uuid4().hex[:6]}", concurrency_key="all")
+    keyed = await queue(operator, session_id, slug)
     behind = await queue(operator, session_id, await seed(room, "plain"))
-    async with another_claim_decides(room, "key:upgrade:all"):
+    assert await room.value("select concurrency_key from public.runs where id = %s", keyed) == f"{slug}:all"
+    async with another_claim_decides(room, f"key:{slug}:all"):
         claims = [claim for claim in await worker.claim(9) if claim["session_id"] == session_id]
-    assert [claim["run_id"] for claim in claims] == [behind], f"{keyed} is held"
+        locks = await room.column(
+            "select a.query from pg_locks as l join pg_stat_activity as a using (pid) where locktype = 'advisory'"
+        )
+    assert [claim["run_id"] for claim in claims] == [behind], f"{keyed} is held; locks: {locks}"
     await worker.succeed(claims[0])
     assert keyed in await ids(worker)
 
