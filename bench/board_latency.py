@@ -9,17 +9,17 @@ same commit's NOTIFY, received by a bare LISTEN connection in this process.
 from __future__ import annotations
 
 import asyncio
-import shutil
 import time
 import uuid
 from dataclasses import dataclass, field
 from typing import Any, LiteralString
 
-from playwright.async_api import Browser, Page, Playwright, async_playwright
+from playwright.async_api import Browser, Page, async_playwright
 
 from bench.report import Row
 from bench.room import Connection, Database, new_session, new_worker
 from bench.stack import Stack, open_stack
+from tests.support.chromium import open_chromium
 
 CHANNEL = "bench_changes"
 CHANGES_PER_SECOND = 5
@@ -129,11 +129,6 @@ async def hear(listener: Connection, changes: Changes, heard: dict[int, float]) 
         heard[int(notify.payload)] = time.time() * 1000
 
 
-async def open_browser(playwright: Playwright) -> Browser:
-    """The system's Chromium where there is one, else Playwright's own."""
-    return await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=[*CHROMIUM_FLAGS])
-
-
 async def open_tab(browser: Browser, stack: Stack) -> Page:
     """A tab of its own browser profile, signed in, with the observer in it."""
     context = await browser.new_context(viewport={"width": 1280, "height": 900})
@@ -193,7 +188,7 @@ async def one_round(
 async def measure(stack: Stack, rounds: int, changes: int) -> list[Row]:
     database = stack.database
     async with async_playwright() as playwright:
-        browser = await open_browser(playwright)
+        browser = await open_chromium(playwright)
         tabs = [await open_tab(browser, stack) for _ in range(2)]
         measured: list[list[float]] = []
         compared: list[list[float]] = []

@@ -16,11 +16,12 @@ from dataclasses import dataclass, field
 
 from playwright.async_api import Browser, Page, async_playwright
 
-from bench.board_latency import OBSERVER, WAIT_MS, clock_offset, open_browser, open_tab
+from bench.board_latency import OBSERVER, WAIT_MS, clock_offset, open_tab
 from bench.report import Row
 from bench.room import Connection, Database, new_session, new_worker, value
 from bench.stack import Stack, open_stack
 from bench.tabs import open_tabs, record
+from tests.support.chromium import open_chromium
 
 LANES = "ABCD"
 LIVE, QUEUED = 50, 25
@@ -109,7 +110,7 @@ async def measure(stack: Stack, *, rounds: int, seconds: float) -> list[Row]:
     person = await stack.database.connect("person")
     async with person, async_playwright() as playwright:
         session = await fill(stack.database, person)
-        browser = await open_browser(playwright)
+        browser = await open_chromium(playwright)
         address = f"{stack.ui_url}/sessions/{session}"
         first = await open_tab(browser, stack)
         recording = await record(first, address)

@@ -15,12 +15,13 @@ from pathlib import Path
 import httpx
 from playwright.async_api import Browser, Response, async_playwright
 
-from bench.board_latency import clock_offset, open_browser, open_tab
+from bench.board_latency import clock_offset, open_tab
 from bench.report import Row
 from bench.room import Connection, Database, new_worker, value
 from bench.room_load import fill
 from bench.stack import Stack, open_stack
 from bench.tabs import open_tabs, record
+from tests.support.chromium import open_chromium
 
 LINES, FOLLOWED, PER_SECOND = 10_000, 200, 50
 LINE_SEEN = """
@@ -125,7 +126,7 @@ async def measure(stack: Stack, rounds: int) -> list[Row]:
     person = await stack.database.connect("person")
     async with person, async_playwright() as playwright:
         session = await fill(stack.database, person)
-        browser = await open_browser(playwright)
+        browser = await open_chromium(playwright)
         loads = [await first_load(browser, stack, session) for _ in range(rounds + 1)][1:]
         memory = await memory_per_tab(browser, stack, session, 40)
         opened, read, followed, appended = [], [], [], []

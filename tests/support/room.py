@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
@@ -18,19 +17,11 @@ from opsroom.local.environment import LOCAL_EMAIL, embedded_worker
 from opsroom.local.paths import REPOSITORY, Ports, State, free_port
 from opsroom.local.services import Service
 from opsroom.local.ui import Ui
+from tests.support.chromium import open_chromium
 from tests.support.door import Door, open_door
 from tests.support.gateway import Gateway
 from tests.support.stack import Stack
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PATIENCE_MS = 15_000
 expect.set_options(timeout=PATIENCE_MS)  # a signal comes when it comes: machines are slow at times
 
@@ -124,10 +115,8 @@ async def worker(room: Room) -> AsyncIterator[Service]:
 
 @pytest.fixture(scope="package")
 async def chromium() -> AsyncIterator[Browser]:
-    """The system's Chromium, or Playwright's own where there is none."""
-    system = shutil.which("chromium") or shutil.which("chromium-browser") or os.environ.get("OPSROOM_CHROMIUM")
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=system, args=FLAGS)
+        browser = await open_chromium(playwright)
         yield browser
         await browser.close()
 
