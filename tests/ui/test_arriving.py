@@ -162,7 +162,8 @@ async def test_who_leaves_the_board_finds_it_again_with_nothing_beside_it(page: 
     await leave_board(page)
     link = page.get_by_role("navigation", name="Pages").get_by_role("link", name="Board")
     await link.click()
-    await expect(page.get_by_role("heading", level=1, name="Left and found")).to_be_visible()
+    await expect(page.locator("[data-feed=live]")).to_be_visible()
+    await expect(page.get_by_role("heading", level=1)).to_be_visible()  # of the session that needs people most
     await server_has_answered(page)
     await expect(panel).to_have_count(0)
     assert "run=" not in page.url
