@@ -1,7 +1,8 @@
 """While a page arrives: what a person does then is not undone, and nobody is offered what belongs to another page."""
 
+import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import pytest
@@ -9,7 +10,7 @@ from playwright.async_api import Page, WebSocketRoute, expect
 
 from opsroom.control_plane.client import ControlPlane
 from opsroom.local.services import Service
-from tests.support.room import Room
+from tests.support.room import PATIENCE_MS, Room
 from tests.ui.conftest import finished, operator_room
 
 
@@ -27,7 +28,7 @@ class Line:
     """Keep what the tab says until `open`."""
     last: str = ""
     """Keep what the server says until `open`, from the first message with this in it on, which still comes through."""
-    _kept: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
+    _kept: list[tuple[WebSocketRoute, str | bytes]] = field(default_factory=list[tuple[WebSocketRoute, str | bytes]])
 
     @classmethod
     async def of(cls, page: Page) -> "Line":
@@ -53,15 +54,23 @@ class Line:
 
     def _send(self, to: WebSocketRoute, message: str | bytes, *, keep: bool) -> None:
         if keep:
-            self._kept.append(lambda: to.send(message))
+            self._kept.append((to, message))
         else:
             to.send(message)
 
-    def open(self, *, backwards: bool = False) -> None:
-        """Let all through, the first one first or last."""
+    async def until_kept(self, text: str) -> None:
+        """Until the last that is kept has this in it."""
+        async with asyncio.timeout(PATIENCE_MS / 1000):
+            while not self._kept or text not in str(self._kept[-1][1]):
+                await asyncio.sleep(0.01)
+
+    def open(self, *, last_first: bool = False) -> None:
+        """Let all through, and with `last_first` the last one before the one before it."""
         self.mute, self.last = False, ""
-        for send in reversed(self._kept) if backwards else self._kept:
-            send()
+        if last_first:
+            self._kept[-2:] = reversed(self._kept[-2:])
+        for to, message in self._kept:
+            to.send(message)
         self._kept.clear()
 
 
@@ -97,7 +106,8 @@ async def test_a_run_that_is_opened_while_the_board_loads_stays_open(
     line.mute = True
     await page.go_back()
     await card.click()
-    line.open(backwards=first == "click")
+    await line.until_kept("peek_state.open")
+    line.open(last_first=first == "click")
     panel = page.get_by_role("complementary", name="Run", exact=True)
     await expect(panel.get_by_role("heading", name="Over by now")).to_be_visible()
     await server_has_answered(page)
