@@ -49,7 +49,7 @@ class Worker:
         self._metrics = Metrics()
         self._metrics.capacity.set(settings.concurrency)
         self._slots = Slots(settings.concurrency, self._metrics)
-        self._store = open_store(settings, self.id, self._slots.company)
+        self._store = open_store(settings, self.id, self._slots.enough)
         self._leash = Leash(settings.control_groups, settings.concurrency)
         self._services = Services(
             settings, self._store, Objects(settings.supabase_url, settings.service_key), self._leash,

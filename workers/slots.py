@@ -8,14 +8,10 @@ from typing import Final
 
 from workers.execution import RunExecution
 from workers.metrics import Metrics
-from workers.store import Company
+from workers.store import LINGER_SECONDS
 
-YOUNG_SECONDS: Final = 0.25
+YOUNG_SECONDS: Final = 0.1
 """Runs that began so lately may be as short as that: a call is worth waiting a moment for half of them."""
-PATIENCE: Final = 1 / 8
-"""That moment, by the age of the oldest of them: what runs wait for each other stays little beside what they take."""
-LONGEST_SECONDS: Final = 0.02
-"""That moment at the most."""
 
 
 class Slots:
@@ -69,18 +65,17 @@ class Slots:
         # Its lane has a free slot now, and so has this worker.
         self.wake.set()
 
-    def company(self) -> Company:
+    def enough(self) -> int:
         """How many runs are worth a call: one, and half of those that may end in a moment."""
-        now = time.monotonic()
-        ages = [age for execution in self.runs.values() if (age := now - execution.began) < YOUNG_SECONDS]
-        return Company(max(1, len(ages) // 2), min(max(ages, default=0) * PATIENCE, LONGEST_SECONDS))
+        lately = time.monotonic() - YOUNG_SECONDS
+        return max(1, sum(execution.began > lately for execution in self.runs.values()) // 2)
 
     async def gather(self, draining: asyncio.Event) -> None:
         """Waits a moment while more slots are about to come free: runs that are claimed together start together too,
         and three calls for four runs cost little more than three for one.
         """
-        until = time.monotonic() + self.company().seconds
-        while 0 < self.free < self.company().count and not draining.is_set() and (left := until - time.monotonic()) > 0:
+        until = time.monotonic() + LINGER_SECONDS
+        while 0 < self.free < self.enough() and not draining.is_set() and (left := until - time.monotonic()) > 0:
             self.wake.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(left):

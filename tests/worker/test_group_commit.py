@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from opsroom.domain.errors import IllegalTransition
-from workers.store.group_commit import ALONE, GROUPS_AT_ONCE, LARGEST_GROUP, Company, GroupCommit
+from workers.store.group_commit import GROUPS_AT_ONCE, LARGEST_GROUP, GroupCommit
 from workers.store.transport import Unavailable
 
 
@@ -74,14 +74,14 @@ async def test_a_call_that_is_held_up_does_not_hold_up_those_that_come_after() -
 
 async def test_where_more_are_about_to_come_they_wait_for_each_other_and_not_for_long() -> None:
     database = Database()
-    company = Company(3, 0.005)
-    group = GroupCommit("f", database.send, lambda: company)
+    enough = 3
+    group = GroupCommit("f", database.send, lambda: enough)
     asked = await ask_one_by_one(group, 4)
     assert await asyncio.gather(*asked[:3]) == [0, 10, 20]
     async with asyncio.timeout(10):
         assert await asked[3] == 30, "nobody came for it, and it went alone"
     assert database.calls == [[0, 1, 2], [3]]
-    company = ALONE
+    enough = 1
     assert await group.ask(4) == 40
 
 

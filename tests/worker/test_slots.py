@@ -9,14 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import psycopg
-import pytest
 
-import workers.slots
 from tests.worker.room import Room
 from workers.execution import RunExecution
 from workers.metrics import Metrics
-from workers.slots import LONGEST_SECONDS, PATIENCE, Slots
-from workers.store.group_commit import ALONE
+from workers.slots import YOUNG_SECONDS, Slots
 
 
 @dataclass
@@ -67,26 +64,23 @@ async def test_only_where_there_may_be_more_to_claim_is_a_slot_looked_at_before_
         assert slots.wake.is_set() is more
 
 
-async def test_half_of_the_young_runs_are_worth_waiting_for_and_only_a_moment(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(workers.slots, "YOUNG_SECONDS", 60)
+async def test_half_of_the_young_runs_are_worth_waiting_for_and_only_a_moment() -> None:
     slots = Slots(8, Metrics())
     draining = asyncio.Event()
-    assert slots.company() == ALONE
-    old = [Run(time.monotonic() - 120) for _ in range(4)]
+    assert slots.enough() == 1
+    old = [Run(time.monotonic() - 2 * YOUNG_SECONDS) for _ in range(4)]
     for run in old:
         take(slots, run)
-    assert slots.company() == ALONE, "who has run for long may go on for long"
-    ends = [take(slots, Run(time.monotonic() - 20)) for _ in range(4)]
-    assert (slots.free, slots.company().count) == (0, 2)
+    assert slots.enough() == 1, "who has run for long may go on for long"
+    ends = [take(slots, Run(time.monotonic() + 60)) for _ in range(4)]
+    assert (slots.free, slots.enough()) == (0, 2)
     ends[0][0].set()
     await ends[0][1]
     await slots.wake.wait()
-    assert (slots.free, slots.company().count) == (1, 1)
-    ends.append(take(slots, Run(time.monotonic() - 20)))
+    assert (slots.free, slots.enough()) == (1, 1)
+    ends.append(take(slots, Run(time.monotonic() + 60)))
     old[0].on_over()
-    assert (slots.free, slots.company().count) == (1, 2)
+    assert (slots.free, slots.enough()) == (1, 2)
     gathering = asyncio.create_task(slots.gather(draining))
     await asyncio.sleep(0)
     assert not gathering.done()
@@ -94,16 +88,9 @@ async def test_half_of_the_young_runs_are_worth_waiting_for_and_only_a_moment(
     slots.wake.set()
     await gathering
     assert slots.free == 2
-    take(slots, Run(time.monotonic() - 20))
+    take(slots, Run(time.monotonic() + 60))
     await slots.gather(draining)
     assert slots.free == 1, "nobody gave one back, and it did not wait for that"
-
-
-async def test_runs_wait_for_each_other_by_their_own_measure() -> None:
-    slots = Slots(8, Metrics())
-    for age, seconds in [(0.08, 0.08 * PATIENCE), (0.24, LONGEST_SECONDS)]:
-        take(slots, Run(time.monotonic() - age))
-        assert slots.company().seconds == pytest.approx(seconds, abs=0.002)
 
 
 async def test_the_next_run_begins_while_the_end_of_the_one_before_can_not_be_told_yet(room: Room) -> None:

@@ -32,14 +32,14 @@ from workers.store.answers import (
     StoredObject,
     Swept,
 )
-from workers.store.group_commit import ALONE, LARGEST_GROUP, Company, GroupCommit, pauses
+from workers.store.group_commit import LARGEST_GROUP, LINGER_SECONDS, GroupCommit, pauses
 from workers.store.https import HttpsTransport
 from workers.store.objects import Objects
 from workers.store.postgres import PostgresTransport
 from workers.store.transport import Losses, Refused, Transport, Unavailable
 
 __all__ = [
-    "LARGEST_GROUP", "Alike", "Batch", "Beat", "CarriedArtifact", "Claim", "Claims", "Collected", "Company",
+    "LARGEST_GROUP", "LINGER_SECONDS", "Alike", "Batch", "Beat", "CarriedArtifact", "Claim", "Claims", "Collected",
     "End", "GateState", "Held", "Hold", "Losses", "Objects", "Refused", "ReleaseVerdict", "StartVerdict", "Started",
     "Store", "Swept", "Unavailable", "open_store",
 ]  # fmt: skip
@@ -76,15 +76,15 @@ class Store:
     """Every worker function, typed. A call that may be repeated is repeated, with backoff, until it is answered.
 
     Whoever must not wait for ever cancels the call: a run's calls are cancelled when its lease is over. Starts, ends
-    and releases of concurrent runs are committed in groups, see `workers.store.group_commit`; `company` says which
-    ends wait for others.
+    and releases of concurrent runs are committed in groups, see `workers.store.group_commit`; `enough` says how many
+    ends are worth a call.
     """
 
-    def __init__(self, transport: Transport, worker_id: str, company: Callable[[], Company] = lambda: ALONE) -> None:
+    def __init__(self, transport: Transport, worker_id: str, enough: Callable[[], int] = lambda: 1) -> None:
         self._transport = transport
         self._worker_id = worker_id
         self._starts = GroupCommit[Event, Started]("start_runs", self._start_runs)
-        self._ends = GroupCommit[Event, Held]("finish_runs", self._finish_runs, company)
+        self._ends = GroupCommit[Event, Held]("finish_runs", self._finish_runs, enough)
         self._releases = GroupCommit[Event, Released]("release_runs", self._release_runs)
 
     @property
@@ -238,9 +238,9 @@ def _held(claim: Hold) -> Event:
     return {"run_id": claim.run_id, "claim_token": claim.claim_token}
 
 
-def open_store(settings: Settings, worker_id: str, company: Callable[[], Company] = lambda: ALONE) -> Store:
+def open_store(settings: Settings, worker_id: str, enough: Callable[[], int] = lambda: 1) -> Store:
     """The store over the transport that the settings ask for: the database's when its address is given."""
     size = min(settings.concurrency + 2, MOST_CONNECTIONS)
     if settings.database_url:
-        return Store(PostgresTransport(settings.database_url, size), worker_id, company)
-    return Store(HttpsTransport(settings.supabase_url, settings.service_key, size), worker_id, company)
+        return Store(PostgresTransport(settings.database_url, size), worker_id, enough)
+    return Store(HttpsTransport(settings.supabase_url, settings.service_key, size), worker_id, enough)

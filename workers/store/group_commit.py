@@ -8,7 +8,6 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 from opsroom.domain.errors import OpsRoomError
@@ -24,21 +23,12 @@ PATIENCE_SECONDS: Final = 0.02
 """Small groups wait so long for the one before: a call costs far more than one more run in it. But one that is held up,
 by a row that somebody keeps locked, must not hold up all others.
 """
+LINGER_SECONDS: Final = 0.005
+"""Those of which more are about to come wait so long for them: about what a call takes."""
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 _Waiting = tuple[Request, asyncio.Future[Answer]]
-
-
-@dataclass(frozen=True)
-class Company:
-    """How many requests are worth a call at the moment, and how long they wait for each other to be so many."""
-
-    count: int
-    seconds: float
-
-
-ALONE: Final = Company(1, 0)
 
 
 def pauses() -> Iterator[float]:
@@ -52,18 +42,18 @@ def pauses() -> Iterator[float]:
 class GroupCommit(Generic[Request, Answer]):
     """Requests of one kind. `send` makes one call of them all and answers in their order.
 
-    `company` says whether more are about to come.
+    `enough` says how many are worth a call at the moment: 1 unless more are about to come.
     """
 
     def __init__(
         self,
         name: str,
         send: Callable[[Sequence[Request]], Awaitable[Sequence[Answer]]],
-        company: Callable[[], Company] = lambda: ALONE,
+        enough: Callable[[], int] = lambda: 1,
     ) -> None:
         self._name = name
         self._send = send
-        self._company = company
+        self._enough = enough
         self._waiting: list[_Waiting[Request, Answer]] = []
         self._calls: set[asyncio.Task[None]] = set()
         self._due = False
@@ -88,13 +78,13 @@ class GroupCommit(Generic[Request, Answer]):
         while self._waiting and self._is_worth_a_call():
             self._send_group()
         if self._waiting and self._hurry is None and self._has_room():
-            wait = PATIENCE_SECONDS if self._calls else self._company().seconds
+            wait = PATIENCE_SECONDS if self._calls else LINGER_SECONDS
             self._hurry = asyncio.get_running_loop().call_later(wait, self._lose_patience)
 
     def _is_worth_a_call(self) -> bool:
         if len(self._waiting) >= LARGEST_GROUP:
             return self._has_room()
-        return not self._calls and len(self._waiting) >= self._company().count
+        return not self._calls and len(self._waiting) >= self._enough()
 
     def _stop_waiting(self) -> None:
         if self._hurry:
