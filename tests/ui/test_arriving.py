@@ -183,3 +183,11 @@ async def test_who_leaves_the_board_finds_it_again_with_nothing_beside_it(page: 
     await expect(page.get_by_role("heading", level=1, name="Left and found")).to_be_visible()
     await server_has_answered(page)
     await expect(panel).to_have_count(0)
+
+
+@pytest.mark.parametrize("page_of", ["sessions", "runs"])
+async def test_an_address_that_ends_in_a_slash_is_the_same_page(page: Page, plane: ControlPlane, page_of: str) -> None:
+    session = (await plane.create_session("With a slash")).id
+    run = await plane.create_run(session, "spec-kit-validate", {}, lane="A", title="With a slash")
+    await page.goto(f"/{page_of}/{session if page_of == 'sessions' else run.id}/?x=%20#y")
+    await expect(page.get_by_role("heading", level=1, name="With a slash")).to_be_visible()
