@@ -146,6 +146,10 @@ class Room:
         )
         return worker
 
+    async def store_template(self, spec: dict[str, Any]) -> None:
+        """As its newest version, whatever other tests have stored under its slug, and when."""
+        await self.owner.execute("select private.store_template(%s::json, null, true)", (json.dumps(spec),))
+
     async def clear_queue(self) -> None:
         """Ends all live runs, so that a test's worker claims its own only."""
         await self.owner.execute(
@@ -173,9 +177,10 @@ async def call(connection: psycopg.AsyncConnection[Any], function: str, **args: 
 async def room(stack: Stack) -> AsyncIterator[Room]:
     dsn = stack.database_url("postgres")
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as owner:
-        await owner.execute("select private.seed_template(%s::json)", (json.dumps(TEMPLATE),))
         await age_database(owner)
-        yield Room(stack, owner)
+        room = Room(stack, owner)
+        await room.store_template(TEMPLATE)
+        yield room
 
 
 @pytest.fixture

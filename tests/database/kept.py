@@ -35,7 +35,7 @@ async def ended(
 ) -> str:  # fmt: skip
     """A run that has ended `days` ago, with two lines of output, a metric and two artifacts; its id."""
     spec = TEMPLATE | {"slug": slug} | ({"retention": retention} if retention is not None else {})
-    await room.owner.execute("select private.seed_template(%s::json)", (json.dumps(spec),))
+    await room.store_template(spec)
     run = await person.call("create_run", p_session_id=session_id, p_template=slug, p_params={"name": "ada"})
     (claim,) = await worker.claim()
     assert claim["run_id"] == run["id"]

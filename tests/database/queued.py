@@ -1,6 +1,5 @@
 """Templates that differ in how they are scheduled, and runs of them that wait."""
 
-import json
 from typing import Any
 
 from tests.database.conftest import TEMPLATE, Person, Room
@@ -9,7 +8,7 @@ SPEC = TEMPLATE | {"params": {"properties": {"database": {"type": "string", "def
 
 
 async def seed(room: Room, slug: str, **more: Any) -> str:
-    await room.owner.execute("select private.seed_template(%s::json)", (json.dumps(SPEC | {"slug": slug} | more),))
+    await room.store_template(SPEC | {"slug": slug} | more)
     return slug
 
 

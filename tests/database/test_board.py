@@ -1,6 +1,5 @@
 """What the board asks of the database: whom a session needs, what a person has seen, and the order of a lane by hand."""
 
-import json
 import random
 import uuid
 from typing import Any
@@ -87,7 +86,7 @@ async def test_what_waits_for_an_approval_shows_in_the_list_and_on_its_card(
     room: Room, operator: Person, session_id: str
 ) -> None:
     spec = TEMPLATE | {"slug": "asks-first", "risk": "block"}
-    await room.owner.execute("select private.seed_template(%s::json)", (json.dumps(spec),))
+    await room.store_template(spec)
     run_id = await queue(operator, session_id, p_template="asks-first")
     assert (await listed(operator, session_id))["waiting"] == 1
     card = (await operator.call("read_run", p_run_id=run_id))["run"]

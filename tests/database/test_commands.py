@@ -117,7 +117,7 @@ async def test_bad_input_is_refused_and_nothing_is_stored(
 
 async def test_a_quoted_backslash_is_not_a_nul(operator: Person, session_id: str, room: Room) -> None:
     spec = TEMPLATE | {"slug": "free-text", "params": {"properties": {"text": {"type": "string"}}}}
-    await room.owner.execute("select private.seed_template(%s::json)", (json.dumps(spec),))
+    await room.store_template(spec)
     params = {"text": "\\u0000 is text"}
     run = await operator.call("create_run", p_session_id=session_id, p_template="free-text", p_params=params)
     assert run["params"] == params
@@ -177,7 +177,7 @@ async def test_saving_a_template_makes_a_version_and_pins_runs_to_theirs(
     assert second["version"] == 2
     detail = await operator.call("read_run", p_run_id=run["id"])
     assert (detail["run"]["template_version"], detail["run"]["template_digest"]) == (1, first["digest"])
-    await room.owner.execute("select private.seed_template(%s::json)", (json.dumps(spec),))
+    await room.store_template(spec)
     newest = [t for t in await operator.call("list_templates") if t["slug"] == "versioned"]
     assert [t["version"] for t in newest] == [2], "a seed never overrides a person's newer version"
 

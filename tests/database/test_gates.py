@@ -1,6 +1,5 @@
 """Approvals and gates: enforced by the database on every path, for everybody."""
 
-import json
 import uuid
 from typing import Any
 
@@ -28,7 +27,7 @@ DONE = {"status": "succeeded", "exit_code": 0}
 
 
 async def queue(room: Room, person: Person, session_id: str, spec: dict[str, Any]) -> dict[str, Any]:
-    await room.owner.execute("select private.seed_template(%s::json)", (json.dumps(spec),))
+    await room.store_template(spec)
     return await person.call("create_run", p_session_id=session_id, p_template=spec["slug"])
 
 

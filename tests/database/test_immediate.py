@@ -25,7 +25,7 @@ async def batch(worker: Worker, request: uuid.UUID, limit: int = 10) -> dict[str
 
 
 async def queued(room: Room, operator: Person, session_id: str, *templates: str) -> list[str]:
-    await room.owner.execute("select private.seed_template(%s::json)", (json.dumps(NOTHING),))
+    await room.store_template(NOTHING)
     return [
         (await operator.call("create_run", p_session_id=session_id, p_template=t, p_params=p, p_lane=lane))["id"]
         for t, lane, p in (

@@ -29,7 +29,7 @@ class Past:
 
     async def save(self) -> None:
         spec = TEMPLATE | {"slug": self.slug}
-        await self.room.owner.execute("select private.seed_template(%s::json)", (json.dumps(spec),))
+        await self.room.store_template(spec)
 
     async def run(
         self,

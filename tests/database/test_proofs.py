@@ -1,6 +1,5 @@
 """Success needs evidence: the database refuses it without, whoever asks."""
 
-import json
 from typing import Any
 
 import psycopg
@@ -28,7 +27,7 @@ async def running(room: Room, operator: Person, session_id: str, worker: Worker)
     """A claim of a run by a template, started, its step begun."""
 
     async def begin(template: dict[str, Any]) -> dict[str, Any]:
-        await room.owner.execute("select private.seed_template(%s::json)", (json.dumps(template),))
+        await room.store_template(template)
         await operator.call("create_run", p_session_id=session_id, p_template=template["slug"])
         (claim,) = await worker.claim(1)
         await worker.start(claim)

@@ -55,7 +55,7 @@ def ground(room: Room) -> Iterator[Ground]:
     stack = room.stack
     ground = Ground.open(*(stack.database_url(role) for role in ("postgres", "authenticator", "worker")))
     for template in TEMPLATES:
-        ground.owner.execute("select private.seed_template(%s::json)", (json.dumps(template),))
+        ground.owner.execute("select private.store_template(%s::json, null, true)", (json.dumps(template),))
     Machine.ground = ground
     yield ground
     ground.owner.execute(END_ALL)

@@ -1,7 +1,6 @@
 """The sweep: ends what is stuck, once, and starts what the template asks for."""
 
 import asyncio
-import json
 from typing import Any
 
 import pytest
@@ -47,7 +46,7 @@ async def test_a_template_that_asks_for_retries_gets_them_up_to_its_limit(
     room: Room, operator: Person, session_id: str, worker: Worker
 ) -> None:
     spec = TEMPLATE | {"slug": "stubborn", "retry": {"attempts": 2, "on": ["lost", "failed"], "backoff_seconds": 0}}
-    await room.owner.execute("select private.seed_template(%s::json)", (json.dumps(spec),))
+    await room.store_template(spec)
     claim = await claimed(operator, session_id, worker, "stubborn")
     await worker.start(claim)
     await expire(room, claim["run_id"])
@@ -78,7 +77,7 @@ async def test_backoff_holds_the_successor_back_with_jitter(
     room: Room, operator: Person, session_id: str, worker: Worker
 ) -> None:
     spec = TEMPLATE | {"slug": "patient", "retry": {"attempts": 5, "on": ["failed"], "backoff_seconds": 60}}
-    await room.owner.execute("select private.seed_template(%s::json)", (json.dumps(spec),))
+    await room.store_template(spec)
     claim = await claimed(operator, session_id, worker, "patient")
     await worker.start(claim)
     await worker.finish(claim, "failed", "step_failed")
@@ -112,7 +111,7 @@ async def test_a_queue_timeout_and_a_run_timeout_end_a_run(
     room: Room, operator: Person, session_id: str, worker: Worker
 ) -> None:
     spec = TEMPLATE | {"slug": "hasty", "queue_timeout_seconds": 1, "timeout_seconds": 1}
-    await room.owner.execute("select private.seed_template(%s::json)", (json.dumps(spec),))
+    await room.store_template(spec)
     claim = await claimed(operator, session_id, worker, "hasty")
     await worker.start(claim)
     waiting = await operator.call("create_run", p_session_id=session_id, p_template="hasty", p_params={"name": "ada"})
