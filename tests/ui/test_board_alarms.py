@@ -83,6 +83,7 @@ async def test_the_fleet_alarms_and_a_run_whose_worker_does_not_answer_is_ended_
             await expect(dialog).to_have_count(0)
             await expect(force).to_be_focused()
             await page.keyboard.press("Enter")
+            await expect(dialog.get_by_label("Reason")).to_be_focused()
             await page.keyboard.type("its machine is gone")
             await page.keyboard.press("Enter")
             await expect(page.locator(f".done-row[data-run='{run.id}']")).to_contain_text("Cancelled")
