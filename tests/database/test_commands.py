@@ -177,7 +177,7 @@ async def test_saving_a_template_makes_a_version_and_pins_runs_to_theirs(
     assert second["version"] == 2
     detail = await operator.call("read_run", p_run_id=run["id"])
     assert (detail["run"]["template_version"], detail["run"]["template_digest"]) == (1, first["digest"])
-    await room.store_template(spec)
+    await room.owner.execute("select private.seed_template(%s::json)", (json.dumps(spec),))
     newest = [t for t in await operator.call("list_templates") if t["slug"] == "versioned"]
     assert [t["version"] for t in newest] == [2], "a seed never overrides a person's newer version"
 
