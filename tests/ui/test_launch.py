@@ -170,6 +170,7 @@ async def test_lists_and_objects_are_filled_in_by_keyboard_and_remembered(page: 
     await expect(page.get_by_label("CPU")).to_be_focused()
     await page.keyboard.type("8")
     await page.get_by_label("Extra").fill('[1, "x"]')
+    await expect(page.locator("[id^='param.'][id$='-error']")).to_have_count(0)  # which moves what is below
     await page.get_by_label("Lane C").check()
     await page.get_by_role("button", name="Launch", exact=True).click()
     await page.wait_for_url(f"**/sessions/{session}")
