@@ -9,6 +9,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Self
 
+import uvloop
+
 PIPE_BYTES = 1 << 20
 STREAM_LIMIT = 1 << 18
 
@@ -67,7 +69,9 @@ class Stream:
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=STREAM_LIMIT)
         protocol = asyncio.StreamReaderProtocol(reader)
-        transport, _ = await loop.connect_read_pipe(lambda: protocol, os.fdopen(read, "rb", buffering=0))
+        # uvloop closes the descriptor and then the file: that would close what another thread has opened meanwhile.
+        file = os.fdopen(read, "rb", buffering=0, closefd=not isinstance(loop, uvloop.Loop))
+        transport, _ = await loop.connect_read_pipe(lambda: protocol, file)
         return cls(reader, transport, write)
 
     def close_writer(self) -> None:
