@@ -25,10 +25,6 @@ CHANNEL = "bench_changes"
 CHANGES_PER_SECOND = 5
 LIMIT_MS = 300
 WAIT_MS = 10_000
-CHROMIUM_FLAGS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 
 # For each "run state" that the board's elements carry: when the frame that first shows it begins, in ms since 1970.
 OBSERVER = """
